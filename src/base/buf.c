@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/buf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void pf_buf_init(struct pf_buf *buf, size_t max_bytes) {
+    *buf = (struct pf_buf){.max_bytes = max_bytes};
+}
+
+void pf_buf_clear(struct pf_buf *buf) {
+    free(buf->ptr);
+    *buf = (struct pf_buf){.max_bytes = buf->max_bytes};
+}
+
+void pf_buf_reset(struct pf_buf *buf) {
+    buf->len = 0;
+    buf->failed = false;
+}
+
+char *pf_buf_reserve(struct pf_buf *buf, size_t extra) {
+    if (buf->failed) return NULL;
+    if (extra > buf->max_bytes || buf->len > buf->max_bytes - extra) {
+        buf->failed = true;
+        return NULL;
+    }
+    if (buf->len + extra > buf->capacity) {
+        size_t capacity = buf->capacity ? buf->capacity * 2 : 256;
+        if (capacity < buf->len + extra) capacity = buf->len + extra;
+        if (capacity > buf->max_bytes) capacity = buf->max_bytes;
+        char *larger = realloc(buf->ptr, capacity);
+        if (!larger) {
+            buf->failed = true;
+            return NULL;
+        }
+        buf->ptr = larger;
+        buf->capacity = capacity;
+    }
+    return buf->ptr + buf->len;
+}
+
+void pf_buf_put(struct pf_buf *buf, const void *bytes, size_t size_bytes) {
+    if (size_bytes == 0) return;
+    char *room = pf_buf_reserve(buf, size_bytes);
+    if (!room) return;
+    memcpy(room, bytes, size_bytes);
+    buf->len += size_bytes;
+}
+
+void pf_buf_put_str(struct pf_buf *buf, pf_str s) {
+    pf_buf_put(buf, s.ptr, s.len);
+}
+
+void pf_buf_put_cstr(struct pf_buf *buf, const char *text) {
+    pf_buf_put(buf, text, strlen(text));
+}
+
+void pf_buf_put_char(struct pf_buf *buf, char c) {
+    pf_buf_put(buf, &c, 1);
+}
+
+void pf_buf_vprintf(struct pf_buf *buf, const char *format, va_list args) {
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    if (length > 0) {
+        /* One byte more for the zero that vsnprintf writes. */
+        char *room = pf_buf_reserve(buf, (size_t)length + 1);
+        if (room) {
+            vsnprintf(room, (size_t)length + 1, format, again);
+            buf->len += (size_t)length;
+        }
+    }
+    va_end(again);
+}
+
+void pf_buf_printf(struct pf_buf *buf, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    pf_buf_vprintf(buf, format, args);
+    va_end(args);
+}
+
+/* Length of the UTF-8 sequence at `at`, or 0 if it is none (RFC 3629). */
+static size_t utf8_length(const unsigned char *at, size_t left) {
+    unsigned char c = at[0];
+    size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    if (length == 0 || length > left) return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    }
+    if (c == 0xe0 && at[1] < 0xa0) return 0;
+    if (c == 0xed && at[1] >= 0xa0) return 0;
+    if (c == 0xf0 && at[1] < 0x90) return 0;
+    if (c == 0xf4 && at[1] >= 0x90) return 0;
+    return length;
+}
+
+static void put_json_escape(struct pf_buf *buf, unsigned char c) {
+    switch (c) {
+    case '"': pf_buf_put(buf, "\\\"", 2); break;
+    case '\\': pf_buf_put(buf, "\\\\", 2); break;
+    case '\n': pf_buf_put(buf, "\\n", 2); break;
+    case '\r': pf_buf_put(buf, "\\r", 2); break;
+    case '\t': pf_buf_put(buf, "\\t", 2); break;
+    default: pf_buf_printf(buf, "\\u%04x", c);
+    }
+}
+
+void pf_buf_put_json_str(struct pf_buf *buf, pf_str s) {
+    const unsigned char *text = (const unsigned char *)s.ptr;
+    size_t start = 0;
+    pf_buf_put_char(buf, '"');
+    for (size_t i = 0; i < s.len;) {
+        unsigned char c = text[i];
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+            i++;
+            continue;
+        }
+        size_t length = c < 0x80 ? 1 : utf8_length(text + i, s.len - i);
+        if (length > 1) {
+            i += length;
+            continue;
+        }
+        pf_buf_put(buf, text + start, i - start);
+        if (length == 1) {
+            put_json_escape(buf, c);
+        } else {
+            pf_buf_put(buf, "\xef\xbf\xbd", 3);
+        }
+        start = ++i;
+    }
+    pf_buf_put(buf, text + start, s.len - start);
+    pf_buf_put_char(buf, '"');
+}
+
+pf_str pf_buf_view(const struct pf_buf *buf) {
+    return (pf_str){buf->ptr, buf->len};
+}
+
+enum pf_code pf_buf_finish(struct pf_buf *buf, const char *what, pf_str *out_bytes, struct pf_error *err) {
+    if (buf->failed) PF_FAIL(err, PF_TOO_LARGE, "%s is over its limit of %zu bytes", what, buf->max_bytes);
+    *out_bytes = pf_buf_view(buf);
+    return PF_OK;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* From DuckDB's plan JSON to stages that workers can run: pure, no I/O, no clock, no globals.
+ *
+ * Planning works by substitution. pf_planner_next returns the stages that can run now; when one has ended, the
+ * caller puts a dataset with exact counts in its place (pf_planner_replace) and asks again, until the answer is the
+ * last fragment, whose rows are the result. Or the answer is a reason why the query runs in one place. */
+#ifndef PF_PLANNER_PLANNER_H
+#define PF_PLANNER_PLANNER_H
+
+#include "plan/plan.h"
+
+struct pf_planner_options {
+    int worker_count;                 /* tasks worth making; at least 1 */
+    int64_t partition_target_bytes;   /* size of one partition of a repartitioned dataset */
+    int64_t broadcast_max_bytes;      /* a build side up to this size goes whole to every task */
+    int64_t replicated_scan_max_bytes; /* a scan up to this size is read again by every task instead */
+    int max_partitions;
+};
+void pf_planner_default_options(struct pf_planner_options *options);
+
+/* Reads the plan. `facts` describe the tables by their scan name (the parameter of lake_scan).
+ * PF_UNSUPPORTED names the operator or expression that isn't known; PF_INVALID for JSON that isn't a plan. */
+enum pf_code pf_planner_read(pf_str plan_json, pf_str estimates_json, const struct pf_table_facts *facts,
+                             size_t fact_count, struct pf_arena *arena, struct pf_plan **out_plan,
+                             struct pf_error *err) PF_MUST_CHECK;
+
+/* The whole plan as one SQL statement over lake_scan('...') tables, with the result's column names. Property: the
+ * same rows as the statement it came from. */
+enum pf_code pf_planner_print_sql(const struct pf_plan *plan, struct pf_arena *arena, pf_str *out_sql,
+                                  struct pf_error *err) PF_MUST_CHECK;
+
+enum pf_step_kind {
+    PF_STEP_STAGES,   /* run these (in any order, or at once), replace each, ask again */
+    PF_STEP_LAST,     /* run this fragment in one place: its rows are the result */
+    PF_STEP_ONE_PLACE /* nothing can be spread: run the original statement, `reason` says why */
+};
+
+struct pf_step {
+    enum pf_step_kind kind;
+    struct pf_stage *stages; /* PF_STEP_STAGES */
+    size_t stage_count;
+    struct pf_fragment last; /* PF_STEP_LAST */
+    struct pf_reason reason; /* PF_STEP_ONE_PLACE; for PF_STEP_LAST: what in it could not be spread, or empty */
+};
+
+/* `first_stage_id` numbers the stages of this step on from there. Never changes `plan`. */
+enum pf_code pf_planner_next(const struct pf_plan *plan, const struct pf_planner_options *options, int first_stage_id,
+                             struct pf_arena *arena, struct pf_step *out_step, struct pf_error *err) PF_MUST_CHECK;
+
+/* A new plan in which the subtree that `stage` computed is the dataset it made. For EXPLAIN the dataset may carry
+ * estimates instead of counts. */
+struct pf_plan *pf_planner_replace(const struct pf_plan *plan, const struct pf_stage *stage,
+                                   const struct pf_dataset *dataset, struct pf_arena *arena);
+
+#endif
