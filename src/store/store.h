@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* Objects by key: whole immutable files under a root, whatever keeps them.
+ *
+ * Back ends: a directory (file:///path or a plain path). Callers assume no directory: what only a directory can do
+ * (pf_store_local_path) answers PF_UNSUPPORTED elsewhere.
+ * A key is 1 to 1,024 bytes of UTF-8: parts separated by '/', none of them empty, "." or "..", none longer than 255
+ * bytes, no byte below 0x20, and none that starts with ".puffindb" (the store's own files). A prefix is any beginning of
+ * a key, the empty one included.
+ * Errors name the store and the key. A put is seen whole or not at all, whenever a process dies.
+ * Not here: tables (catalog/), partitions (exchange/).
+ * Threads: a store may be shared; every call may block on the disk or the network. */
+#ifndef PF_STORE_STORE_H
+#define PF_STORE_STORE_H
+
+#include "base/arena.h"
+
+struct pf_store;
+
+struct pf_store_options {
+    bool is_volatile;      /* nothing is synced to disk: scratch data, tests */
+    bool must_exist;       /* PF_NOT_FOUND instead of making a root that isn't there */
+    int64_t max_get_bytes; /* of one pf_store_get; 0: 1 GiB */
+    int64_t lock_wait_ms;  /* longest wait for another writer of the same key; 0: 30 s, then PF_TIMEOUT */
+};
+
+/* `options` may be NULL. PF_UNSUPPORTED for a scheme without back end, PF_INVALID for a root that is no directory,
+ * PF_DENIED, ... */
+enum pf_code pf_store_open(pf_str url, const struct pf_store_options *options, struct pf_store **out_store,
+                           struct pf_error *err) PF_MUST_CHECK;
+struct pf_store *pf_store_close(struct pf_store *store); /* NULL is fine */
+
+/* "file:///path", without a slash at the end; lives as long as the store. */
+pf_str pf_store_url(const struct pf_store *store);
+/* The absolute URI of a key, as Iceberg metadata names files: url + "/" + key, nothing escaped. */
+pf_str pf_store_uri(const struct pf_store *store, pf_str key, struct pf_arena *arena);
+/* The key of a URI ("file:///...", "file:/...") or absolute path inside this store; false if it lies elsewhere or
+ * is no valid key. `*out_key` is a view into `uri`. */
+bool pf_store_key_of(const struct pf_store *store, pf_str uri, pf_str *out_key);
+/* PF_INVALID says what is wrong with it. */
+enum pf_code pf_store_check_key(pf_str key, struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- reading ---- */
+
+/* `length` bytes from `offset`; length -1: to the end; offset -n: the last n bytes (then length is ignored).
+ * What lies behind the end of the object is left out: the answer may be shorter. */
+struct pf_range {
+    int64_t offset, length;
+};
+#define PF_RANGE_ALL ((struct pf_range){0, -1})
+
+/* Callers handle PF_NOT_FOUND; PF_TOO_LARGE over max_get_bytes. */
+enum pf_code pf_store_get(struct pf_store *store, pf_str key, struct pf_range range, struct pf_arena *arena,
+                          pf_str *out_bytes, struct pf_error *err) PF_MUST_CHECK;
+/* The whole object and the etag that pf_store_put_if and pf_store_delete_if expect: equal etags mean equal bytes. */
+enum pf_code pf_store_get_versioned(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_bytes,
+                                    pf_str *out_etag, struct pf_error *err) PF_MUST_CHECK;
+
+struct pf_store_object {
+    pf_str key;
+    int64_t size_bytes, modified_ms;
+};
+/* PF_NOT_FOUND if it isn't there. `out_object->key` is `key` itself. */
+enum pf_code pf_store_stat(struct pf_store *store, pf_str key, struct pf_store_object *out_object,
+                           struct pf_error *err) PF_MUST_CHECK;
+
+struct pf_store_list_options {
+    pf_str prefix;
+    bool is_flat;   /* keys with a further '/' after the prefix are folded into `prefixes`, e.g. "main/" */
+    pf_str after;   /* start behind this key or prefix: next_after of the page before */
+    size_t limit;   /* objects and prefixes on a page; 0: 1,000 */
+};
+struct pf_store_page {
+    struct pf_store_object *objects; /* by key, unsigned bytes */
+    size_t object_count;
+    pf_str *prefixes; /* with their '/' */
+    size_t prefix_count;
+    pf_str next_after; /* empty: that was the last page */
+};
+/* What is put or deleted meanwhile may or may not be listed; everything else is, once. */
+enum pf_code pf_store_list(struct pf_store *store, const struct pf_store_list_options *options, struct pf_arena *arena,
+                           struct pf_store_page *out_page, struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- writing ---- */
+
+/* Durable when it returns, unless the store is volatile. Replaces what was there. */
+enum pf_code pf_store_put(struct pf_store *store, pf_str key, pf_str bytes, struct pf_error *err) PF_MUST_CHECK;
+/* Not synced: for what may be lost with the machine (exchange, results). */
+enum pf_code pf_store_put_temporary(struct pf_store *store, pf_str key, pf_str bytes,
+                                    struct pf_error *err) PF_MUST_CHECK;
+/* Writes only if the object is still the one with `expected_etag` (empty: if there is none), atomically between
+ * processes. PF_CONFLICT: it is not, nothing was written. PF_REMOTE, PF_TIMEOUT: the outcome is unknown, read it
+ * again. `out_etag` may be NULL. */
+enum pf_code pf_store_put_if(struct pf_store *store, pf_str key, pf_str expected_etag, pf_str bytes,
+                             struct pf_arena *arena, pf_str *out_etag, struct pf_error *err) PF_MUST_CHECK;
+
+/* A key that isn't there is fine. */
+enum pf_code pf_store_delete(struct pf_store *store, pf_str key, struct pf_error *err) PF_MUST_CHECK;
+/* PF_CONFLICT if the object is not the one with `expected_etag` any more; PF_NOT_FOUND if there is none. */
+enum pf_code pf_store_delete_if(struct pf_store *store, pf_str key, pf_str expected_etag,
+                                struct pf_error *err) PF_MUST_CHECK;
+/* All keys that start with `prefix`, which must not be empty. `out_count` may be NULL. */
+enum pf_code pf_store_delete_prefix(struct pf_store *store, pf_str prefix, int64_t *out_count,
+                                    struct pf_error *err) PF_MUST_CHECK;
+
+/* Removes what writers that died left behind and that is older; pf_store_open does it for more than a day. */
+enum pf_code pf_store_sweep(struct pf_store *store, int64_t older_than_ms, int64_t *out_count,
+                            struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- back ends with files ---- */
+
+/* The path of an object for readers that open files themselves (DuckDB), no matter whether it exists.
+ * PF_UNSUPPORTED where there is none. */
+enum pf_code pf_store_local_path(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_path,
+                                 struct pf_error *err) PF_MUST_CHECK;
+/* The directory of all keys that start with `prefix` + '/', made if missing: others may write files there, which are
+ * objects from then on. The empty prefix gives the root. */
+enum pf_code pf_store_local_directory(struct pf_store *store, pf_str prefix, struct pf_arena *arena, pf_str *out_path,
+                                      struct pf_error *err) PF_MUST_CHECK;
+/* Makes an object durable that was written through its path. */
+enum pf_code pf_store_sync(struct pf_store *store, pf_str key, struct pf_error *err) PF_MUST_CHECK;
+
+#endif
