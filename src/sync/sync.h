@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* Redis: the queue of tasks, leases, events, small values, and who is alive. Also a redis-server of our own.
+ *
+ * Payloads are bytes that only the caller understands. All keys of a query carry its hash tag; each of them has a
+ * time to live that the coordinator's heartbeat extends, so nothing stays behind for ever. Time is Redis's time.
+ * Threads: a pf_sync is shared; each call takes a connection from its pool, calls that wait hold it meanwhile.
+ * Failures: PF_REMOTE (connection refused or lost) and PF_TIMEOUT name the URL without its password; the next call
+ * connects anew. Calls that may safely run twice are tried again once by themselves. */
+#ifndef PF_SYNC_SYNC_H
+#define PF_SYNC_SYNC_H
+
+#include "base/arena.h"
+
+/* --- a redis-server of our own, gone when this process is --- */
+
+struct pf_redis;
+
+struct pf_redis_options {
+    const char *run_path;      /* made if missing, mode 700; holds socket and log; one redis-server per folder */
+    int64_t max_memory_bytes;  /* 0: no limit. Above it writes fail with PF_NO_MEMORY. */
+    int64_t start_ms;          /* 0: 10 s */
+    const char *program;       /* NULL: redis-server (or valkey-server) from PATH */
+};
+
+/* Returns when it answers. PF_NOT_FOUND if there is no redis-server, PF_CONFLICT if the folder is in use. */
+enum pf_code pf_redis_spawn(const struct pf_redis_options *options, struct pf_redis **out_redis,
+                            struct pf_error *err) PF_MUST_CHECK;
+const char *pf_redis_url(const struct pf_redis *redis); /* "unix:///run/path/redis.sock" */
+int pf_redis_pid(const struct pf_redis *redis);
+bool pf_redis_is_alive(struct pf_redis *redis);
+/* A new, empty one at the same URL; ends the old one if it still runs. */
+enum pf_code pf_redis_respawn(struct pf_redis *redis, struct pf_error *err) PF_MUST_CHECK;
+struct pf_redis *pf_redis_stop(struct pf_redis *redis); /* NULL is fine; returns NULL */
+
+/* --- connection --- */
+
+struct pf_sync;
+
+struct pf_sync_options {
+    pf_str url;          /* redis://[[user]:password@]host[:port][/db], rediss://…, unix:///path.sock[?db=n] */
+    pf_str prefix;       /* of all keys; empty: "pf" */
+    int64_t connect_ms;  /* 0: 2 s */
+    int64_t command_ms;  /* 0: 5 s; waiting calls add their wait */
+    const char *ca_path; /* for rediss://; NULL: the system's */
+};
+
+/* Connects once, to say at once what is wrong: PF_INVALID (url), PF_DENIED (password), PF_UNSUPPORTED (Redis < 6.2),
+ * PF_REMOTE (nobody there). */
+enum pf_code pf_sync_open(const struct pf_sync_options *options, struct pf_sync **out_sync,
+                          struct pf_error *err) PF_MUST_CHECK;
+struct pf_sync *pf_sync_close(struct pf_sync *sync); /* NULL is fine; returns NULL */
+enum pf_code pf_sync_ping(struct pf_sync *sync, struct pf_error *err) PF_MUST_CHECK;
+
+struct pf_sync_counters {
+    int64_t commands, round_trips, connects, failures;
+};
+void pf_sync_count(struct pf_sync *sync, struct pf_sync_counters *out_counters);
+
+/* --- a query, seen by its coordinator --- */
+
+struct pf_sync_query_options {
+    pf_str record_json;           /* as of now; may be empty */
+    pf_str coordinator_id;
+    int64_t ttl_ms;               /* of record and keys; 0: 1 h */
+    int64_t coordinator_lease_ms; /* 0: 10 s */
+    int max_attempts;             /* failures and lost leases of one task until it is final; 0: 3 */
+};
+
+/* PF_CONFLICT if the id is open already. */
+enum pf_code pf_sync_query_begin(struct pf_sync *sync, pf_str query_id, const struct pf_sync_query_options *options,
+                                 struct pf_error *err) PF_MUST_CHECK;
+/* The record outlives the query: it is there until its time to live is over. */
+enum pf_code pf_sync_record_put(struct pf_sync *sync, pf_str query_id, pf_str record_json, int64_t ttl_ms,
+                                struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_sync_record_get(struct pf_sync *sync, pf_str query_id, struct pf_arena *arena, pf_str *out_record_json,
+                                struct pf_error *err) PF_MUST_CHECK;
+/* From any process: pending tasks vanish, running ones learn it with their heartbeat, the coordinator gets an event.
+ * PF_NOT_FOUND if no such query is open. */
+enum pf_code pf_sync_query_cancel(struct pf_sync *sync, pf_str query_id, struct pf_error *err) PF_MUST_CHECK;
+/* Deletes all of the query but its record. PF_OK also if it is gone already. */
+enum pf_code pf_sync_query_end(struct pf_sync *sync, pf_str query_id, struct pf_error *err) PF_MUST_CHECK;
+
+/* Extends the coordinator's lease and the life of all keys. While it is in force nobody sweeps the query; once it is
+ * over workers take no tasks of it, and another coordinator may take it over by calling this with its own id.
+ * PF_CONFLICT: another one has it. PF_NOT_FOUND: the query is gone. */
+enum pf_code pf_sync_coordinator_heartbeat(struct pf_sync *sync, pf_str query_id, pf_str coordinator_id,
+                                           int64_t lease_ms, bool *out_cancelled, struct pf_error *err) PF_MUST_CHECK;
+
+/* Stores the stage's payload once and queues task i with payload tasks[i], i = 0 … count-1. The same call may be
+ * repeated after a failure. PF_NOT_FOUND if the query is gone, PF_CANCELLED if it is cancelled. */
+enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, int stage_id, pf_str stage_payload,
+                                const pf_str *tasks, int count, struct pf_error *err) PF_MUST_CHECK;
+
+/* Another attempt of a task that still runs (PF_SYNC_SPECULATE: nothing happens if it is done), or of one that is done
+ * but whose output was lost (PF_SYNC_RERUN: its result is forgotten). */
+enum pf_sync_again { PF_SYNC_SPECULATE, PF_SYNC_RERUN };
+enum pf_code pf_sync_task_again(struct pf_sync *sync, pf_str query_id, int stage_id, int task_id,
+                                enum pf_sync_again why, struct pf_error *err) PF_MUST_CHECK;
+
+enum pf_sync_event_kind {
+    PF_SYNC_DONE,      /* payload: the result of the attempt that won */
+    PF_SYNC_FAILED,    /* code, message; is_final: the task will not be tried again */
+    PF_SYNC_LOST,      /* the lease ran out or the worker died; is_final as above */
+    PF_SYNC_CANCELLED, /* somebody cancelled the query */
+};
+
+struct pf_sync_event {
+    enum pf_sync_event_kind kind;
+    int stage_id, task_id, attempt; /* attempts count from 1 */
+    bool is_final;
+    enum pf_code code;
+    pf_str message, worker_id, payload;
+};
+
+/* Where a reader of events stands. All zero: at the first event of the query, so a coordinator that takes over sees
+ * everything again. */
+struct pf_sync_cursor {
+    char id[44];
+};
+
+/* Waits up to `wait_ms` for events after the cursor and moves it. No events: PF_OK with count 0.
+ * PF_NOT_FOUND if the query is gone. */
+enum pf_code pf_sync_wait_events(struct pf_sync *sync, pf_str query_id, struct pf_sync_cursor *cursor, int64_t wait_ms,
+                                 struct pf_arena *arena, struct pf_sync_event **out_events, size_t *out_count,
+                                 struct pf_error *err) PF_MUST_CHECK;
+
+/* Queues again what was claimed and whose lease ran out (also as event PF_SYNC_LOST), and mends a queue whose wake-ups
+ * were lost with a worker. Once per second or so, by the coordinator. `out_count` may be NULL. */
+enum pf_code pf_sync_expire(struct pf_sync *sync, pf_str query_id, int *out_count, struct pf_error *err) PF_MUST_CHECK;
+
+/* --- a worker --- */
+
+struct pf_sync_claim {
+    pf_str query_id, worker_id, payload;
+    int stage_id, task_id, attempt;
+};
+
+/* Waits up to `wait_ms` for a task; it is ours until the lease is over. Between queries tasks are taken in turn.
+ * PF_NOT_FOUND: none in that time. */
+enum pf_code pf_sync_claim(struct pf_sync *sync, pf_str worker_id, int64_t wait_ms, int64_t lease_ms,
+                           struct pf_arena *arena, struct pf_sync_claim *out_claim, struct pf_error *err) PF_MUST_CHECK;
+/* What pf_sync_stage_push stored; workers keep it for the next tasks of the stage. PF_NOT_FOUND if the query ended. */
+enum pf_code pf_sync_stage_payload(struct pf_sync *sync, pf_str query_id, int stage_id, struct pf_arena *arena,
+                                   pf_str *out_payload, struct pf_error *err) PF_MUST_CHECK;
+/* Extends the lease. `*out_cancelled`: stop working on it — the query is over, the lease was lost, or another attempt
+ * has published. */
+enum pf_code pf_sync_heartbeat(struct pf_sync *sync, const struct pf_sync_claim *claim, int64_t lease_ms,
+                               bool *out_cancelled, struct pf_error *err) PF_MUST_CHECK;
+/* The first publish of a task wins, even from an attempt whose lease ran out. PF_CONFLICT: another attempt has won;
+ * PF_CANCELLED: the query is over. In both cases what the attempt made is garbage. */
+enum pf_code pf_sync_publish(struct pf_sync *sync, const struct pf_sync_claim *claim, pf_str result_payload,
+                             struct pf_error *err) PF_MUST_CHECK;
+/* Gives the task back: queued as next attempt if `failure` is retryable by its code or `is_retryable`, and it failed
+ * less often than max_attempts; else final. The coordinator sees an event either way. */
+enum pf_code pf_sync_fail(struct pf_sync *sync, const struct pf_sync_claim *claim, const struct pf_error *failure,
+                          bool is_retryable, struct pf_error *err) PF_MUST_CHECK;
+
+/* --- who is alive --- */
+
+struct pf_sync_worker {
+    pf_str id, facts_json;
+    int64_t left_ms; /* until it counts as gone */
+};
+enum pf_code pf_sync_worker_register(struct pf_sync *sync, pf_str worker_id, pf_str facts_json, int64_t ttl_ms,
+                                     struct pf_error *err) PF_MUST_CHECK;
+/* PF_NOT_FOUND: it was gone; register again. */
+enum pf_code pf_sync_worker_refresh(struct pf_sync *sync, pf_str worker_id, int64_t ttl_ms,
+                                    struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_sync_worker_remove(struct pf_sync *sync, pf_str worker_id, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_sync_worker_list(struct pf_sync *sync, struct pf_arena *arena, struct pf_sync_worker **out_workers,
+                                 size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_sync_worker_count(struct pf_sync *sync, int *out_count, struct pf_error *err) PF_MUST_CHECK;
+/* For a worker known to be dead: removes it and queues all its tasks again at once. `out_count` may be NULL. */
+enum pf_code pf_sync_release_worker(struct pf_sync *sync, pf_str worker_id, int *out_count,
+                                    struct pf_error *err) PF_MUST_CHECK;
+/* Ends queries whose coordinator's lease has been over for `grace_ms`; each of them is named to one caller only. */
+enum pf_code pf_sync_sweep(struct pf_sync *sync, int64_t grace_ms, struct pf_arena *arena, pf_str **out_query_ids,
+                           size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+
+/* --- small values of a query: gone with it, or after `ttl_ms` --- */
+
+enum { PF_SYNC_MAX_SMALL_BYTES = 1 << 20 };
+
+/* PF_TOO_LARGE over the maximum. Replaces what was there. */
+enum pf_code pf_sync_put_small(struct pf_sync *sync, pf_str query_id, pf_str key, pf_str bytes, int64_t ttl_ms,
+                               struct pf_error *err) PF_MUST_CHECK;
+
+struct pf_sync_range {
+    pf_str key;
+    int64_t offset, length; /* length -1: to the end */
+    pf_str bytes;           /* filled in */
+};
+/* All of them in one round trip. PF_NOT_FOUND names the first that is not there or is shorter than asked for. */
+enum pf_code pf_sync_get_small(struct pf_sync *sync, pf_str query_id, struct pf_sync_range *ranges, size_t count,
+                               struct pf_arena *arena, struct pf_error *err) PF_MUST_CHECK;
+
+#endif
