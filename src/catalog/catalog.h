@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* Tables by name: where their metadata is, which files a scan reads, and how a table changes.
+ *
+ * A table is <warehouse>/<namespace>/<table>/ in a store. Its pointer, metadata/pointer.json, names the current
+ * metadata; a commit stores new objects, then moves the pointer if nobody else did (docs/formats/catalog.md).
+ * Metadata, manifest lists and manifests are immutable: decoded ones are cached by path, so a table that did not
+ * change costs one read of its pointer.
+ * Errors name the table and the object. PF_CORRUPT: an object is not what it should be. PF_NOT_FOUND: no such table,
+ * or an object of it is missing (the message says which).
+ * Threads: a catalog may be shared; calls block on the store. */
+#ifndef PF_CATALOG_CATALOG_H
+#define PF_CATALOG_CATALOG_H
+
+#include "iceberg/iceberg.h"
+
+struct pf_catalog;
+struct pf_store;
+
+struct pf_catalog_options {
+    pf_str warehouse;           /* prefix of keys without a slash at the end; empty: the root of the store */
+    int64_t cache_bytes;        /* decoded metadata and manifests; 0: 256 MiB */
+    int reader_count;           /* manifests that one plan reads at once; 0: 8 */
+    const pf_str *foreign_roots; /* absolute directories outside the store whose files registered tables may have */
+    size_t foreign_root_count;
+    int64_t commit_wait_ms;     /* how long a commit competes with others; 0: 60 s, then PF_CONFLICT */
+};
+
+/* `options` may be NULL. The store must outlive the catalog. */
+enum pf_code pf_catalog_open(struct pf_store *store, const struct pf_catalog_options *options,
+                             struct pf_catalog **out_catalog, struct pf_error *err) PF_MUST_CHECK;
+/* NULL is fine. Tables and file lists must be gone: free their arenas before. */
+struct pf_catalog *pf_catalog_close(struct pf_catalog *catalog);
+
+/* ---- names ---- */
+
+#define PF_DEFAULT_NAMESPACE PF_STR("main")
+
+struct pf_table_id {
+    pf_str space, name; /* empty `space`: main */
+};
+/* "name" or "namespace.name"; PF_INVALID says what is wrong with it. */
+enum pf_code pf_table_id_parse(pf_str text, struct pf_table_id *out_id, struct pf_error *err) PF_MUST_CHECK;
+
+/* Sorted; main is always among them. */
+enum pf_code pf_catalog_list_namespaces(struct pf_catalog *catalog, struct pf_arena *arena, pf_str **out_names,
+                                        size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+/* Sorted; an unknown namespace has no tables. */
+enum pf_code pf_catalog_list_tables(struct pf_catalog *catalog, pf_str space, struct pf_arena *arena,
+                                    pf_str **out_names, size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_catalog_exists(struct pf_catalog *catalog, struct pf_table_id id, bool *out_exists,
+                               struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- reading ---- */
+
+/* One state of a table. Lives as long as the arena it was loaded into; read-only. */
+struct pf_table {
+    struct pf_table_id id;  /* as the catalog spells it */
+    pf_str full_name;       /* "main.orders" */
+    pf_str metadata_path;   /* URI; empty: staged, not in the catalog yet */
+    pf_str pointer_etag;    /* of the pointer that was read */
+    const struct pf_table_metadata *metadata;
+    const struct pf_snapshot *snapshot;     /* that scans read; NULL: the table is empty */
+    const struct pf_iceberg_schema *schema; /* of that snapshot */
+};
+
+/* The current state. A name that isn't there as it is spelled is looked for without regard to case. */
+enum pf_code pf_catalog_load(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                             struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+/* The table as of another snapshot. PF_NOT_FOUND if it has none such. */
+enum pf_code pf_table_at_snapshot(const struct pf_table *table, int64_t snapshot_id, struct pf_arena *arena,
+                                  struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_table_at_time(const struct pf_table *table, int64_t timestamp_ms, struct pf_arena *arena,
+                              struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_table_at_ref(const struct pf_table *table, pf_str ref, struct pf_arena *arena,
+                             struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+
+/* Of the table's snapshot, nothing pruned. Cheap: the snapshot's summary, else the manifest list. */
+struct pf_table_totals {
+    int64_t row_count, size_bytes, file_count;
+    bool is_exact; /* rows are counted, not estimated, and there are no row-level deletes */
+};
+enum pf_code pf_catalog_totals(struct pf_catalog *catalog, const struct pf_table *table,
+                               struct pf_table_totals *out_totals, struct pf_error *err) PF_MUST_CHECK;
+
+struct pf_scan_file {
+    pf_str path;       /* as the manifest has it: a URI */
+    pf_str key;        /* in the store; empty: outside of it */
+    pf_str local_path; /* absolute; empty where there is none */
+    int64_t size_bytes, row_count;
+    const struct pf_data_file *entry; /* partition, statistics, split offsets: as far as the writer gave them */
+};
+struct pf_file_list {
+    struct pf_scan_file *files; /* in the order of the manifests */
+    size_t count;
+    int64_t row_count, size_bytes; /* sums over `files` */
+    int64_t skipped_file_count;    /* pruned by statistics or partition, in manifests that were read */
+    int manifest_count, skipped_manifest_count, read_manifest_count; /* read: not from the cache */
+};
+/* The files that may have rows for which all predicates hold. PF_UNSUPPORTED for tables with delete files and the
+ * like (pf_data_file_check). PF_DENIED for files outside the store and the foreign roots. */
+enum pf_code pf_catalog_plan_files(struct pf_catalog *catalog, const struct pf_table *table,
+                                   const struct pf_predicate *predicates, size_t predicate_count,
+                                   struct pf_arena *arena, struct pf_file_list *out_list,
+                                   struct pf_error *err) PF_MUST_CHECK;
+
+/* Local directories, with a slash at the end, in which the files of this table lie: for the engine's allow-list.
+ * pf_catalog_directories: those of all tables (the store and the foreign roots). */
+enum pf_code pf_table_directories(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                  pf_str **out_directories, size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_catalog_directories(struct pf_catalog *catalog, struct pf_arena *arena, pf_str **out_directories,
+                                    size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- changing ---- */
+
+struct pf_table_spec {
+    struct pf_table_id id;
+    const struct pf_iceberg_schema *schema; /* with ids: pf_iceberg_schema_from_sql */
+    int last_column_id;
+    const struct pf_partition_spec *partition; /* NULL: not partitioned */
+    const struct pf_property *properties;
+    size_t property_count;
+};
+/* A table that isn't in the catalog yet: its location and metadata are set, pf_catalog_append creates it together
+ * with its first files. Stores nothing. PF_CONFLICT if there is a table of that name (in any case of letters). */
+enum pf_code pf_catalog_stage(struct pf_catalog *catalog, const struct pf_table_spec *spec, struct pf_arena *arena,
+                              struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+/* An empty table. `out_table` may be NULL. */
+enum pf_code pf_catalog_create(struct pf_catalog *catalog, const struct pf_table_spec *spec, struct pf_arena *arena,
+                               struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+
+/* Adds files, all or none. `files` have path (a URI below the table's data folder), size_bytes, record_count, format,
+ * columns; they are durable already. Another commit meanwhile is no conflict: the files are added behind it. PF_CONFLICT if the
+ * table is not the one loaded any more (dropped, made anew, other schema or spec), or if too many others commit.
+ * PF_REMOTE with "unknown" in the message: the files may or may not be in the table, and must be kept. After any other
+ * failure they are not in it. `out_table` (may be NULL) is the table after the commit. */
+enum pf_code pf_catalog_append(struct pf_catalog *catalog, const struct pf_table *table,
+                               const struct pf_data_file *files, size_t file_count, struct pf_arena *arena,
+                               struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+/* The same, and all files that were there go. */
+enum pf_code pf_catalog_replace(struct pf_catalog *catalog, const struct pf_table *table,
+                                const struct pf_data_file *files, size_t file_count, struct pf_arena *arena,
+                                struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+
+/* Where the next data files of the table go: keys "<prefix>/<anything>". PF_UNSUPPORTED if that lies outside the
+ * store (a registered table is read-only then). */
+enum pf_code pf_table_data_prefix(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                  pf_str *out_key_prefix, struct pf_error *err) PF_MUST_CHECK;
+
+/* Forgets the table; with `purge` its objects go too, if they lie in its own folder. PF_NOT_FOUND if there is none. */
+enum pf_code pf_catalog_drop(struct pf_catalog *catalog, struct pf_table_id id, bool purge,
+                             struct pf_error *err) PF_MUST_CHECK;
+/* A table that somebody else wrote, read in place, as of this metadata. PF_CONFLICT if the name is taken, unless
+ * `is_update`: then the name is moved to it. */
+enum pf_code pf_catalog_register(struct pf_catalog *catalog, struct pf_table_id id, pf_str metadata_location,
+                                 bool is_update, struct pf_error *err) PF_MUST_CHECK;
+
+struct pf_catalog_stats {
+    int64_t pointer_reads, object_reads, cache_hits, cache_bytes, cache_entries, commit_retries;
+};
+void pf_catalog_get_stats(struct pf_catalog *catalog, struct pf_catalog_stats *out_stats);
+
+#endif
