@@ -15,7 +15,7 @@
 /* name, SQL name, bytes per value in a vector (0: nested). DuckDB 1.5 logical types. */
 #define PF_TYPES(X)                                                                                                    \
     X(INVALID, "INVALID", 0)                                                                                           \
-    X(SQLNULL, "\"NULL\"", 1)                                                                                          \
+    X(SQLNULL, "\"NULL\"", 4)                                                                                          \
     X(BOOLEAN, "BOOLEAN", 1)                                                                                           \
     X(TINYINT, "TINYINT", 1)                                                                                           \
     X(SMALLINT, "SMALLINT", 2)                                                                                         \
@@ -64,7 +64,7 @@ struct pf_type {
     uint8_t width, scale;       /* DECIMAL */
     uint8_t value_bytes;        /* of one value in a vector; 0 for nested */
     uint32_t child_count;       /* STRUCT, UNION: fields; LIST, ARRAY: 1; MAP: 2 (key, value) */
-    const struct pf_type *children;
+    const struct pf_type *children; /* MAP: behind its two lies the STRUCT of both, type of the entries' vector */
     const pf_str *names;        /* fields of STRUCT and UNION; entries of an ENUM (then value_count of them) */
     uint32_t value_count;       /* ENUM: entries; ARRAY: length */
     pf_str sql;                 /* as DuckDB reads it back, e.g. DECIMAL(15,2), STRUCT(a INTEGER, b VARCHAR[]) */
@@ -74,6 +74,12 @@ struct pf_column {
     pf_str name;
     const struct pf_type *type;
 };
+
+/* Reads a type as pf_type.sql prints it, and the usual aliases (INT, STRING, NUMERIC ...); pure. PF_INVALID if it
+ * isn't one. */
+enum pf_code pf_type_parse(pf_str sql, struct pf_arena *arena, const struct pf_type **out_type,
+                           struct pf_error *err) PF_MUST_CHECK;
+bool pf_type_equal(const struct pf_type *a, const struct pf_type *b);
 
 /* One string as DuckDB holds it: up to 12 bytes inline, else a prefix and a pointer. */
 union pf_string {
@@ -131,7 +137,8 @@ struct pf_engine_options {
     size_t allowed_directory_count; /* what SQL may read and write; ignored unless is_locked */
     bool keep_order;                /* preserve_insertion_order: true where users see the order, false on workers */
     bool is_locked;                 /* reference: no external access but the directories, no configuration change */
-    bool is_planner;                /* the optimizers that plan JSON can't carry are switched off */
+    bool is_planner;                /* lake_scan exists; the optimizers that plan JSON can't carry are switched off */
+    pf_str disabled_optimizers;     /* of a planner: comma-separated; empty: those that plan JSON can't do with */
 };
 
 enum pf_code pf_engine_open(const struct pf_engine_options *options, struct pf_engine **out_engine,
@@ -157,6 +164,11 @@ const struct pf_column *pf_rows_columns(struct pf_rows *rows, size_t *out_count)
 /* `*out_chunk` NULL at the end; valid until the next call or close. */
 enum pf_code pf_rows_next(struct pf_rows *rows, const struct pf_chunk **out_chunk, struct pf_error *err) PF_MUST_CHECK;
 struct pf_rows *pf_rows_close(struct pf_rows *rows);
+
+/* What a statement would return, without running it. */
+enum pf_code pf_session_result_columns(struct pf_session *session, pf_str sql, struct pf_arena *arena,
+                                       const struct pf_column **out_columns, size_t *out_count,
+                                       struct pf_error *err) PF_MUST_CHECK;
 
 /* The first value of the first row as text, for small questions; PF_NOT_FOUND without a row, empty for NULL. */
 enum pf_code pf_session_scalar(struct pf_session *session, pf_str sql, struct pf_arena *arena, pf_str *out_text,
@@ -218,7 +230,7 @@ enum pf_code pf_session_plan(struct pf_session *session, pf_str sql, struct pf_a
 /* ---- functions of ours inside DuckDB ---- */
 
 /* COPY (SELECT ...) TO 'path' (FORMAT name, option value, ..., PER_THREAD_OUTPUT): one sink a thread.
- * The callbacks run on DuckDB's threads; `sink` is used by one thread at a time. */
+ * DuckDB does not tell the names of the columns: they are empty. The callbacks run on DuckDB's threads; `sink` is used by one thread at a time. */
 struct pf_copy_option {
     pf_str name, value; /* lower-case name, value as text */
 };

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* Datasets between stages: writes what a task makes as slices by partition, reads slices of many producers back.
+ *
+ * Both ends are functions inside DuckDB: COPY ... (FORMAT exchange) writes, exchange_read('name') reads. A producer
+ * (one thread of one task) makes one object, now and then several: a string in Redis when it is small, a file in the
+ * exchange directory, or an object in the store. Which one is decided in choose_medium.c. The format is described in
+ * docs/formats/exchange.md. This module knows neither stages nor Redis: keys come from the caller, and so do the
+ * callbacks that move bytes.
+ *
+ * One task, in order:
+ *     pf_exchange_bind_input for each dataset it reads
+ *     pf_exchange_begin_output("out", key, ..., &path)
+ *     COPY (SELECT part, c0, c1 FROM exchange_read('in0')) TO '<path>'
+ *         (FORMAT exchange, OUTPUT 'out', PARTITIONS 16, PER_THREAD_OUTPUT true)
+ *     pf_exchange_take_output("out", ..., &output): publish its pf_exchange_output_encode
+ *     pf_exchange_unbind_input
+ * Without PARTITIONS (or with 1) there is one partition and no partition column.
+ *
+ * Threads: an exchange is shared; every call may block. Names of inputs and outputs are unique within an exchange
+ * while they are bound. */
+#ifndef PF_EXCHANGE_EXCHANGE_H
+#define PF_EXCHANGE_EXCHANGE_H
+
+#include "engine/engine.h"
+
+struct pf_exchange;
+struct pf_budget;
+
+enum pf_medium {
+    PF_MEDIUM_SMALL,     /* one string through put_small */
+    PF_MEDIUM_DIRECTORY, /* a file below the exchange directory, mapped by its readers */
+    PF_MEDIUM_STORE      /* an object through put_object */
+};
+
+/* How bytes leave and come. The callbacks are called from DuckDB's threads, several at once. `get` gives exactly
+ * `size_bytes` bytes from `offset` on, in `arena`, or PF_NOT_FOUND. */
+struct pf_exchange_io {
+    void *context;
+    enum pf_code (*put)(void *context, pf_str key, pf_str bytes, struct pf_error *err);
+    enum pf_code (*get)(void *context, pf_str key, uint64_t offset, uint64_t size_bytes, struct pf_arena *arena,
+                        pf_str *out_bytes, struct pf_error *err);
+};
+
+enum { PF_EXCHANGE_MAX_PARTITIONS = 4096 };
+
+struct pf_exchange_options {
+    pf_str directory;           /* absolute, on tmpfs if there is one; empty: everything goes through callbacks */
+    struct pf_exchange_io small; /* put NULL: no small outputs */
+    struct pf_exchange_io store; /* put NULL: no store; then there must be a directory */
+    bool prefer_store;          /* large outputs go to the store although there is a directory: readers are elsewhere */
+    int64_t small_max_bytes;    /* an object up to this size is small */
+    int64_t object_max_bytes;   /* of a store object; a producer that makes more makes several */
+    int64_t memory_bytes;       /* buffers that a sink may hold, and the pool keep */
+    struct pf_budget *budget;   /* buffers are reserved from it; may be NULL */
+    pf_str scratch_directory;   /* where DuckDB may make the (empty) folder of a COPY; empty: `directory` */
+};
+void pf_exchange_default_options(struct pf_exchange_options *options);
+
+enum pf_code pf_exchange_open(const struct pf_exchange_options *options, struct pf_exchange **out_exchange,
+                              struct pf_error *err) PF_MUST_CHECK;
+/* NULL is fine. After the engines it is registered in are closed. */
+struct pf_exchange *pf_exchange_close(struct pf_exchange *exchange);
+/* Adds FORMAT exchange and exchange_read to the engine. */
+enum pf_code pf_exchange_register(struct pf_exchange *exchange, struct pf_engine *engine,
+                                  struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- what a task made ---- */
+
+struct pf_exchange_slice {
+    uint64_t offset, size_bytes; /* in the object; offset is 0 for PF_MEDIUM_DIRECTORY: its file has an index */
+    int64_t rows;
+};
+
+struct pf_exchange_object {
+    enum pf_medium medium;
+    pf_str key;
+    int64_t size_bytes, rows;
+    struct pf_exchange_slice *slices; /* one a partition */
+};
+
+struct pf_exchange_output {
+    pf_str schema; /* JSON: [["name","SQL type"],...] without the partition column */
+    int partition_count;
+    struct pf_exchange_object *objects; /* those with rows; none for an empty output */
+    size_t object_count;
+    int64_t rows, size_bytes;
+};
+
+/* Announces an output. Objects are named `<key>.<n>.px`; a good key is `<query>/<stage>/<task>.<attempt>`.
+ * `*out_path` is what the COPY names behind TO. */
+enum pf_code pf_exchange_begin_output(struct pf_exchange *exchange, pf_str name, pf_str key, struct pf_arena *arena,
+                                      pf_str *out_path, struct pf_error *err) PF_MUST_CHECK;
+/* After the COPY: what it made; the name is free again. PF_NOT_FOUND if the COPY has not been bound. */
+enum pf_code pf_exchange_take_output(struct pf_exchange *exchange, pf_str name, struct pf_arena *arena,
+                                     struct pf_exchange_output *out_output, struct pf_error *err) PF_MUST_CHECK;
+/* After a COPY that failed: forgets the output and removes its files. Harmless for an unknown name. */
+void pf_exchange_drop_output(struct pf_exchange *exchange, pf_str name);
+/* Removes the files whose keys start with `prefix` (a folder: "<query>") from the exchange directory. */
+enum pf_code pf_exchange_remove_files(struct pf_exchange *exchange, pf_str prefix, struct pf_error *err) PF_MUST_CHECK;
+
+/* Compact JSON, for the task's result. Decode checks every number; PF_CORRUPT for anything else. */
+enum pf_code pf_exchange_output_encode(const struct pf_exchange_output *output, struct pf_arena *arena,
+                                       pf_str *out_json, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_exchange_output_decode(pf_str json, struct pf_arena *arena, struct pf_exchange_output *out_output,
+                                       struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- what a task reads ---- */
+
+struct pf_exchange_input {
+    pf_str name;                               /* in exchange_read('name') */
+    const struct pf_exchange_output *outputs;  /* of the producers, in any order; copied */
+    size_t output_count;
+    int first_partition, partition_count;      /* partition_count 0: all from first_partition on */
+    pf_str schema;                             /* names and types; empty: as the outputs say */
+};
+/* PF_INVALID if the outputs differ in types from each other or from `schema`. Bytes are fetched when the statement
+ * reads: PF_NOT_FOUND and PF_CORRUPT then name the object. */
+enum pf_code pf_exchange_bind_input(struct pf_exchange *exchange, const struct pf_exchange_input *input,
+                                    struct pf_error *err) PF_MUST_CHECK;
+/* When no statement uses it any more. Harmless for an unknown name. */
+void pf_exchange_unbind_input(struct pf_exchange *exchange, pf_str name);
+
+/* Since open: for metrics and the bench. */
+struct pf_exchange_stats {
+    int64_t written_bytes, read_bytes, written_objects[3]; /* by medium */
+    int64_t pool_bytes;
+};
+void pf_exchange_get_stats(struct pf_exchange *exchange, struct pf_exchange_stats *out_stats);
+
+#endif
