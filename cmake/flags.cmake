@@ -28,7 +28,9 @@ target_compile_options(puffin_flags INTERFACE
     -include ${CMAKE_SOURCE_DIR}/src/base/banned.h
     -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
     -fno-common
-    -Wno-format-truncation) # snprintf cuts on purpose: messages and log lines
+    # snprintf cuts on purpose: messages and log lines. clang wants literals even from functions that take a va_list.
+    $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
+    $<$<C_COMPILER_ID:Clang>:-Wno-format-nonliteral>)
 if(PUFFIN_WERROR)
     target_compile_options(puffin_flags INTERFACE -Werror)
 endif()

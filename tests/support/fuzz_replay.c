@@ -26,7 +26,7 @@ static void replay_file(const char *path) {
         bytes = realloc(bytes, capacity);
     }
     fclose(file);
-    fprintf(stderr, "%s\n", path); /* a crash is the last one named */
+    fprintf(stderr, "%s\n", path);            /* a crash is the last one named */
     uint8_t *exact = malloc(size ? size : 1); /* so that a read past the end is seen */
     if (!bytes || !exact) abort();
     memcpy(exact, bytes, size);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct pf_test_entry *first_entry, **last_link = &first_entry;
@@ -33,7 +34,8 @@ void pf_test_fail(const char *file, int line, const char *format, ...) {
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
-    if (running && running->err.message[0]) fprintf(stderr, "  error: %s [%s]\n", running->err.message, running->err.origin);
+    if (running && running->err.message[0])
+        fprintf(stderr, "  error: %s [%s]\n", running->err.message, running->err.origin);
     fflush(NULL);
     _exit(1);
 }
@@ -60,8 +62,8 @@ void pf_test_check_str(pf_str actual, pf_str expected, const char *what, const c
     if (pf_str_equal(actual, expected)) return;
     size_t at = 0;
     while (at < actual.len && at < expected.len && actual.ptr[at] == expected.ptr[at]) at++;
-    pf_test_fail(file, line, "%s differs at byte %zu\n  actual   (%zu bytes): %.*s\n  expected (%zu bytes): %.*s", what, at,
-                 actual.len, PF_STR_ARG(actual), expected.len, PF_STR_ARG(expected));
+    pf_test_fail(file, line, "%s differs at byte %zu\n  actual   (%zu bytes): %.*s\n  expected (%zu bytes): %.*s", what,
+                 at, actual.len, PF_STR_ARG(actual), expected.len, PF_STR_ARG(expected));
 }
 
 void pf_test_check_contains(pf_str text, pf_str part, const char *what, const char *file, int line) {
@@ -84,7 +86,9 @@ void pf_test_check_code(enum pf_code actual, enum pf_code expected, const char *
     if (running) running->err = (struct pf_error){.code = PF_OK}; /* seen: the next failure is not explained by it */
 }
 
-const char *pf_test_folder(void) { return folder_path; }
+const char *pf_test_folder(void) {
+    return folder_path;
+}
 
 pf_str pf_test_read_file(const char *path) {
     FILE *file = fopen(path, "rb");
@@ -117,7 +121,8 @@ static bool wait_with_limit(pid_t child, int64_t limit_ms, int *out_status) {
     int64_t deadline = now_ms() + limit_ms;
     siginfo_t info = {0};
     bool is_over = false;
-    for (useconds_t pause_us = 200; !is_over && now_ms() < deadline; pause_us = pause_us < 10000 ? pause_us * 2 : 10000) {
+    for (useconds_t pause_us = 200; !is_over && now_ms() < deadline;
+         pause_us = pause_us < 10000 ? pause_us * 2 : 10000) {
         /* WNOWAIT: the child stays a zombie, so that the number of its group can't be taken by another. */
         is_over = waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child;
         if (!is_over) usleep(pause_us);
@@ -144,7 +149,9 @@ static void make_folder(void) {
     if (!mkdtemp(folder_path)) FAIL("no temporary folder %s: %s", folder_path, strerror(errno));
 }
 
-static void remove_folder(void) { nftw(folder_path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
+static void remove_folder(void) {
+    nftw(folder_path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
 
 static bool run_in_child(const struct pf_test_entry *entry, bool is_verbose) {
     FILE *output = tmpfile();
@@ -179,6 +186,12 @@ static bool run_in_child(const struct pf_test_entry *entry, bool is_verbose) {
     return has_passed;
 }
 
+/* Read by the sanitizers' run time; the environment overrides. */
+const char *__ubsan_default_options(void);
+const char *__ubsan_default_options(void) {
+    return "print_stacktrace=1";
+}
+
 static bool is_chosen(const struct pf_test_entry *entry, char **filters, int filter_count) {
     char full[512];
     snprintf(full, sizeof full, "%s:%s", entry->file, entry->name);
@@ -192,9 +205,16 @@ int main(int argc, char **argv) {
     bool list_only = false, is_verbose = false, has_fork = true;
     int first = 1;
     for (; first < argc && argv[first][0] == '-'; first++) {
-        list_only |= strcmp(argv[first], "--list") == 0;
-        is_verbose |= strcmp(argv[first], "--verbose") == 0;
-        has_fork &= strcmp(argv[first], "--no-fork") != 0;
+        if (strcmp(argv[first], "--list") == 0) {
+            list_only = true;
+        } else if (strcmp(argv[first], "--verbose") == 0) {
+            is_verbose = true;
+        } else if (strcmp(argv[first], "--no-fork") == 0) {
+            has_fork = false;
+        } else {
+            fprintf(stderr, "usage: %s [--list] [--verbose] [--no-fork] [SUBSTRING of file:name ...]\n", argv[0]);
+            return 2;
+        }
     }
     int passed = 0, failed = 0;
     for (const struct pf_test_entry *entry = first_entry; entry; entry = entry->next) {

@@ -76,8 +76,11 @@ pf_str pf_test_read_file(const char *path);
 #define FAIL(...) pf_test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 /* Behind the macros. */
-#define PF_TEST_STR(x) _Generic((x), pf_str: pf_test_str, char *: pf_str_from_cstr, const char *: pf_str_from_cstr)(x)
-static inline pf_str pf_test_str(pf_str s) { return s; }
+#define PF_TEST_STR(x)                                                                                                 \
+    _Generic((x), pf_str : pf_test_str, char * : pf_str_from_cstr, const char * : pf_str_from_cstr)(x)
+static inline pf_str pf_test_str(pf_str s) {
+    return s;
+}
 
 void pf_test_register(struct pf_test_entry *entry);
 void pf_test_check_true(bool actual, bool expected, const char *what, const char *file, int line);
