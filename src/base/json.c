@@ -180,11 +180,13 @@ void pf_json_put_f64(struct pf_json_out *out, double value) {
     } else if (isinf(value)) {
         pf_buf_put_cstr(out->buf, value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
     } else {
-        char text[40];
+        /* yyjson prints the shortest digits that read back as the same number. */
         yyjson_val number;
         unsafe_yyjson_set_real(&number, value);
-        char *end = yyjson_write_number(&number, text);
-        pf_buf_put(out->buf, text, end ? (size_t)(end - text) : 0);
+        size_t length = 0;
+        char *text = yyjson_val_write(&number, YYJSON_WRITE_NOFLAG, &length);
+        pf_buf_put(out->buf, text ? text : "null", text ? length : 4);
+        free(text);
     }
 }
 
