@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""A running stack of our own: `puffindb serve` on a free port over a fresh folder, and a client for its API.
+
+Every process of a stack inherits a mark in its environment, so that processes() finds all of them, whoever their
+parent is now, and stop() can tell whether anything was left running."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+import uuid
+from decimal import Decimal
+from pathlib import Path
+
+from .cases import Problem
+from .environment import binary, is_sanitized
+
+MARK = "PUFFINDB_TEST_MARK"
+START_LIMIT_S, STOP_LIMIT_S, LOAD_LIMIT_S = 60, 30, 600
+
+
+class Answer:
+    """What POST /v1/query gave."""
+
+    def __init__(self, body, headers, seconds):
+        self.columns = [(column["name"], column["type"]) for column in body["columns"]]
+        self.rows = body["rows"]
+        self.stats = body.get("stats", {})
+        self.query_id = headers.get("X-Puffin-Query-Id")
+        self.seconds = seconds
+
+    @property
+    def route(self):
+        return self.stats.get("route", "?")
+
+
+class QueryError(Problem):
+    """An answer that is not 200."""
+
+    def __init__(self, status, error):
+        self.status, self.error = status, error
+        self.code, self.message = error.get("code"), error.get("message", "")
+        super().__init__(f"HTTP {status} {self.code}: {self.message}")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Stack:
+    def __init__(self, workers=2, options=(), environment=None, folder=None, port=None):
+        self.folder = Path(folder or tempfile.mkdtemp(prefix="puffindb-test-"))
+        self.is_folder_ours = folder is None
+        self.workers, self.options, self.port = workers, list(options), port or free_port()
+        self.mark = uuid.uuid4().hex
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PUFFINDB_")}
+        self.environment.update(environment or {})
+        self.environment[MARK] = self.mark
+        self.store_url = f"file://{self.folder}/store"
+        self.log_path = self.folder / "serve.log"
+        self.process = None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        try:
+            self.stop()
+        except Problem:
+            if kind is None:  # never hides the first failure
+                raise
+        finally:
+            self.remove()
+
+    # ---- life ----
+
+    def command(self):
+        return [
+            *(str(binary()), "serve", "--listen", f"127.0.0.1:{self.port}"),
+            *("--store-url", self.store_url, "--workers", str(self.workers), *self.options),
+        ]
+
+    def start(self, limit_s=START_LIMIT_S):
+        (self.folder / "store").mkdir(parents=True, exist_ok=True)
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, cwd=self.folder
+            )
+        end = time.monotonic() + limit_s
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise Problem(f"serve ended with status {self.process.returncode}:\n{self.log_tail()}")
+            try:
+                status, _, _ = self.request("GET", "/healthz", limit_s=5)
+                if status == 200:
+                    return self
+            except OSError:
+                pass
+            time.sleep(0.02)
+        self.kill()
+        raise Problem(f"serve does not answer within {limit_s} s:\n{self.log_tail()}")
+
+    def stop(self):
+        """Ends the server the kind way. A Problem if it does not end, or leaves processes."""
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        problem = None
+        try:
+            status = process.wait(STOP_LIMIT_S)
+            if status not in (0, -signal.SIGTERM):
+                problem = f"serve ended with status {status}:\n{self.log_tail()}"
+        except subprocess.TimeoutExpired:
+            problem = f"serve does not end within {STOP_LIMIT_S} s of SIGTERM"
+        left = self.wait_for_no_processes(2)
+        self.kill_all()
+        process.wait()
+        if left and not problem:
+            problem = f"left running: {left}"
+        sanitizer = self.sanitizer_report()
+        if sanitizer and not problem:
+            problem = sanitizer
+        if problem:
+            raise Problem(problem)
+
+    def kill(self):
+        """Ends the server as a crash would; what it started is left alone."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def kill_all(self):
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def remove(self):
+        self.kill_all()
+        if self.is_folder_ours and "PUFFINDB_TEST_KEEP" not in os.environ:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- its processes ----
+
+    def processes(self):
+        """{pid: command line} of every live process that carries the mark."""
+        found = {}
+        wanted = f"{MARK}={self.mark}".encode()
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                if wanted not in (entry / "environ").read_bytes().split(b"\0"):
+                    continue
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                if state != "Z":
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            except (OSError, IndexError):
+                continue
+        return found
+
+    def processes_like(self, *words):
+        return sorted(pid for pid, line in self.processes().items() if all(word in line for word in words))
+
+    def worker_pids(self):
+        return self.processes_like("puffindb", " function")
+
+    def redis_pids(self):
+        return self.processes_like("redis-server")
+
+    def wait_for_no_processes(self, limit_s):
+        end = time.monotonic() + limit_s
+        while (left := self.processes()) and time.monotonic() < end:
+            time.sleep(0.05)
+        return left
+
+    # ---- what it says ----
+
+    def log_text(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def log_tail(self, lines=15):
+        return "\n".join(self.log_text().splitlines()[-lines:])
+
+    def sanitizer_report(self):
+        text = self.log_text()
+        for sign in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "ThreadSanitizer:"):
+            if sign in text:
+                at = text.index(sign)
+                return "in the log of serve: " + text[at : at + 1500]
+        return None
+
+    # ---- its API ----
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def request(self, method, path, body=None, headers=None, limit_s=60):
+        """(status, headers, bytes)"""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=limit_s)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def query(self, sql, route="auto", limit_s=300, **more):
+        body = json.dumps({"sql": sql, "route": route, "format": "json", **more})
+        started = time.monotonic()
+        try:
+            status, headers, text = self.request(
+                "POST", "/v1/query", body.encode(), {"Content-Type": "application/json"}, limit_s
+            )
+        except TimeoutError:
+            raise Problem(f"no answer within {limit_s} s") from None
+        except (OSError, http.client.HTTPException) as failure:
+            raise Problem(f"the connection broke: {failure!r}") from None
+        seconds = time.monotonic() - started
+        try:
+            parsed = json.loads(text, parse_float=Decimal)
+        except ValueError as failure:
+            raise Problem(f"HTTP {status}, not JSON ({failure}): {text[:300]!r}") from None
+        if status != 200:
+            raise QueryError(status, parsed.get("error", {}))
+        if "rows" not in parsed:  # a stream that broke after its status had been sent
+            raise QueryError(status, parsed.get("error", {"message": text[-300:].decode(errors="replace")}))
+        if parsed.get("error"):
+            raise QueryError(status, parsed["error"])
+        return Answer(parsed, headers, seconds)
+
+    def record(self, query_id):
+        status, _, text = self.request("GET", f"/v1/query/{urllib.parse.quote(query_id)}")
+        if status != 200:
+            raise Problem(f"GET /v1/query/{query_id}: HTTP {status}")
+        return json.loads(text)
+
+    # ---- the command line ----
+
+    def run(self, *arguments, limit_s=LOAD_LIMIT_S, **more):
+        """A command of the program with this stack's store: (exit status, what it wrote)."""
+        environment = {**self.environment, "PUFFINDB_STORE_URL": self.store_url, "PUFFINDB_URL": self.url}
+        try:
+            done = subprocess.run(
+                [str(binary()), *map(str, arguments)],
+                **{"cwd": self.folder, "env": environment, "timeout": limit_s, "stdin": subprocess.DEVNULL, **more},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Problem(f"'puffindb {arguments[0]}' does not end within {limit_s} s") from None
+        return done.returncode, done.stdout
+
+    def load(self, table, *files):
+        status, output = self.run("load", table, *files)
+        if status:
+            raise Problem(f"puffindb load {table}: status {status}: {output[-1500:]}")
+
+    def load_lake(self, folder):
+        """Every table of a folder made by tools/make_lake. A dot in a folder's name is a namespace."""
+        lake = json.loads((Path(folder) / "lake.json").read_text(encoding="ascii"))
+        for table, facts in lake["tables"].items():
+            self.load(table, *(Path(folder) / file for file in facts["files"]))
+        return lake
+
+
+def patience():
+    """Factor on time limits."""
+    return 4 if is_sanitized() else 1
