@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/clock.h"
+
+#include "support/test.h"
+
+TEST(formats_times_as_rfc_3339) {
+    char text[PF_CLOCK_TEXT_BYTES];
+    CHECK_STR(pf_clock_format(0, text), "1970-01-01T00:00:00.000Z");
+    CHECK_STR(pf_clock_format(1769863696789, text), "2026-01-31T12:48:16.789Z");
+    CHECK_STR(pf_clock_format(-1, text), "1969-12-31T23:59:59.999Z");
+    CHECK_STR(pf_clock_format(-1000, text), "1969-12-31T23:59:59.000Z");
+}
+
+TEST(measures_and_sleeps_in_monotonic_time) {
+    int64_t before_ms = pf_clock_mono_ms();
+    struct pf_deadline deadline = pf_deadline_in(10);
+    pf_clock_sleep_ms(15);
+    pf_clock_sleep_ms(-5);
+    CHECK_TRUE(pf_clock_mono_ms() - before_ms >= 14);
+    CHECK_INT(pf_deadline_left_ms(deadline), 0);
+    CHECK_TRUE(pf_deadline_left_ms(pf_deadline_in(60000)) > 50000);
+    CHECK_TRUE(pf_clock_wall_ms() > 1700000000000);
+}
