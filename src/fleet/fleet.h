@@ -46,17 +46,17 @@ struct pf_fleet *pf_fleet_close(struct pf_fleet *fleet);
 /* --- the local back end --- */
 
 struct pf_function {
-    const char *name;          /* copied, like everything below */
-    const char *const *argv;   /* NULL-terminated: {"/path/puffindb", "function", NULL} */
-    const char *const *env;    /* NULL-terminated "NAME=value", added to ours; may be NULL */
-    const char *directory;     /* working directory; NULL: ours */
-    const char *log_path;      /* its stderr and stdout are appended there; NULL: our stderr */
-    const char *handler;       /* _HANDLER, for runtimes that need it; may be NULL */
-    int max_environments;      /* at once; 0: 1 */
-    int64_t memory_bytes;      /* told to the function, not enforced; 0: 1 GiB */
-    int64_t idle_ms;           /* a warm environment without work ends after that; 0: 60 s */
-    int64_t init_ms;           /* from start to ready; 0: 30 s */
-    int64_t timeout_ms;        /* of one invocation, after that the environment is killed; 0: 900 s */
+    const char *name;        /* copied, like everything below */
+    const char *const *argv; /* NULL-terminated: {"/path/puffindb", "function", NULL} */
+    const char *const *env;  /* NULL-terminated "NAME=value", added to ours; may be NULL */
+    const char *directory;   /* working directory; NULL: ours */
+    const char *log_path;    /* its stderr and stdout are appended there; NULL: our stderr */
+    const char *handler;     /* _HANDLER, for runtimes that need it; may be NULL */
+    int max_environments;    /* at once; 0: 1 */
+    int64_t memory_bytes;    /* told to the function, not enforced; 0: 1 GiB */
+    int64_t idle_ms;         /* a warm environment without work ends after that; 0: 60 s */
+    int64_t init_ms;         /* from start to ready; 0: 30 s */
+    int64_t timeout_ms;      /* of one invocation, after that the environment is killed; 0: 900 s */
 };
 
 struct pf_local_fleet_options {

@@ -29,14 +29,14 @@ bool pf_http_has_parameter(const struct pf_http_fields *parameters, const char *
 /* Everything in it lives until the response is out, so does what the handler puts into `arena`. */
 struct pf_http_request {
     struct pf_arena *arena;
-    pf_str method;  /* "GET"; HEAD arrives as GET with is_head, the transport leaves the body away */
+    pf_str method; /* "GET"; HEAD arrives as GET with is_head, the transport leaves the body away */
     bool is_head;
-    pf_str target;  /* as sent: "/r/a%20b?x=1" */
-    pf_str path;    /* decoded, without query: "/r/a b"; always starts with '/' (or is "*") */
-    struct pf_http_fields query;   /* decoded: "+" is a blank */
+    pf_str target;               /* as sent: "/r/a%20b?x=1" */
+    pf_str path;                 /* decoded, without query: "/r/a b"; always starts with '/' (or is "*") */
+    struct pf_http_fields query; /* decoded: "+" is a blank */
     struct pf_http_fields headers;
     pf_str body;
-    pf_str peer;    /* "127.0.0.1:51234"; for the log */
+    pf_str peer;                            /* "127.0.0.1:51234"; for the log */
     bool (*is_gone)(const void *transport); /* see pf_http_is_gone */
     const void *transport;
 };
@@ -87,12 +87,12 @@ struct pf_http_server;
 typedef void (*pf_http_handler)(void *context, struct pf_http_request *request, struct pf_http_response *response);
 
 struct pf_http_server_options {
-    pf_str address;         /* "127.0.0.1:8642", "[::1]:0", ":80" (all interfaces); port 0 lets the system choose */
-    int max_connections;    /* 0: 512; more wait in the kernel's line */
-    int64_t idle_ms;        /* a connection that neither sends nor takes bytes for that long is closed; 0: 60 s.
+    pf_str address;        /* "127.0.0.1:8642", "[::1]:0", ":80" (all interfaces); port 0 lets the system choose */
+    int max_connections;   /* 0: 512; more wait in the kernel's line */
+    int64_t idle_ms;       /* a connection that neither sends nor takes bytes for that long is closed; 0: 60 s.
                                The handler's own time does not count. */
-    size_t max_body_bytes;  /* 0: 16 MiB; more is answered with 413 */
-    size_t max_head_bytes;  /* request line and headers; 0: 64 KiB; more is answered with 431 or 414 */
+    size_t max_body_bytes; /* 0: 16 MiB; more is answered with 413 */
+    size_t max_head_bytes; /* request line and headers; 0: 64 KiB; more is answered with 431 or 414 */
     pf_http_handler handle;
     void *context;
 };
@@ -118,9 +118,9 @@ void pf_http_server_count(const struct pf_http_server *server, struct pf_http_se
 struct pf_http_client;
 
 struct pf_http_client_options {
-    const char *ca_path;       /* certificates to trust; NULL: the system's */
-    const char *user_agent;    /* NULL: "puffindb/<version>" */
-    bool skip_verify;          /* TLS without checks: for tests */
+    const char *ca_path;    /* certificates to trust; NULL: the system's */
+    const char *user_agent; /* NULL: "puffindb/<version>" */
+    bool skip_verify;       /* TLS without checks: for tests */
 };
 
 /* `options` may be NULL. */
@@ -129,18 +129,18 @@ enum pf_code pf_http_client_open(const struct pf_http_client_options *options, s
 struct pf_http_client *pf_http_client_close(struct pf_http_client *client); /* NULL is fine; no call may be under way */
 
 struct pf_http_call {
-    pf_str method;               /* empty: GET */
-    pf_str url;                  /* http:// or https:// */
-    pf_str unix_path;            /* connect to this socket instead of the URL's host */
+    pf_str method;    /* empty: GET */
+    pf_str url;       /* http:// or https:// */
+    pf_str unix_path; /* connect to this socket instead of the URL's host */
     const struct pf_http_field *headers;
     size_t header_count;
     pf_str body;
     struct pf_http_stream body_stream; /* instead of `body`, if `next` is set; sent chunked unless the size is given */
-    int64_t connect_ms;          /* 0: 5 s */
-    int64_t timeout_ms;          /* of the whole call; 0: 60 s; -1: none */
-    int64_t stall_ms;            /* give up when nothing moves for that long (whole seconds); 0: no such limit */
-    size_t max_body_bytes;       /* PF_TOO_LARGE above; 0: 64 MiB. Not applied with on_body. */
-    int max_redirects;           /* 0: a redirect is an answer like others */
+    int64_t connect_ms;                /* 0: 5 s */
+    int64_t timeout_ms;                /* of the whole call; 0: 60 s; -1: none */
+    int64_t stall_ms;                  /* give up when nothing moves for that long (whole seconds); 0: no such limit */
+    size_t max_body_bytes;             /* PF_TOO_LARGE above; 0: 64 MiB. Not applied with on_body. */
+    int max_redirects;                 /* 0: a redirect is an answer like others */
     /* If set, gets a body with status 2xx as it comes, any other body is collected; not PF_OK ends the call with that
      * code. `status` is the answer's. */
     enum pf_code (*on_body)(void *context, int status, pf_str bytes);

@@ -16,15 +16,15 @@
 struct pf_redis;
 
 struct pf_redis_options {
-    const char *run_path;      /* made if missing, mode 700; holds socket and log; one redis-server per folder */
-    int64_t max_memory_bytes;  /* 0: no limit. Above it writes fail with PF_NO_MEMORY. */
-    int64_t start_ms;          /* 0: 10 s */
-    const char *program;       /* NULL: redis-server (or valkey-server) from PATH */
+    const char *run_path;     /* made if missing, mode 700; holds socket and log; one redis-server per folder */
+    int64_t max_memory_bytes; /* 0: no limit. Above it writes fail with PF_NO_MEMORY. */
+    int64_t start_ms;         /* 0: 10 s */
+    const char *program;      /* NULL: redis-server (or valkey-server) from PATH */
 };
 
 /* Returns when it answers. PF_NOT_FOUND if there is no redis-server, PF_CONFLICT if the folder is in use. */
-enum pf_code pf_redis_spawn(const struct pf_redis_options *options, struct pf_redis **out_redis,
-                            struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_redis_spawn(const struct pf_redis_options *options, struct pf_redis **out_redis, struct pf_error *err)
+    PF_MUST_CHECK;
 const char *pf_redis_url(const struct pf_redis *redis); /* "unix:///run/path/redis.sock" */
 int pf_redis_pid(const struct pf_redis *redis);
 bool pf_redis_is_alive(struct pf_redis *redis);
@@ -46,8 +46,8 @@ struct pf_sync_options {
 
 /* Connects once, to say at once what is wrong: PF_INVALID (url), PF_DENIED (password), PF_UNSUPPORTED (Redis < 6.2),
  * PF_REMOTE (nobody there). */
-enum pf_code pf_sync_open(const struct pf_sync_options *options, struct pf_sync **out_sync,
-                          struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_sync_open(const struct pf_sync_options *options, struct pf_sync **out_sync, struct pf_error *err)
+    PF_MUST_CHECK;
 struct pf_sync *pf_sync_close(struct pf_sync *sync); /* NULL is fine; returns NULL */
 enum pf_code pf_sync_ping(struct pf_sync *sync, struct pf_error *err) PF_MUST_CHECK;
 
@@ -59,7 +59,7 @@ void pf_sync_count(struct pf_sync *sync, struct pf_sync_counters *out_counters);
 /* --- a query, seen by its coordinator --- */
 
 struct pf_sync_query_options {
-    pf_str record_json;           /* as of now; may be empty */
+    pf_str record_json; /* as of now; may be empty */
     pf_str coordinator_id;
     int64_t ttl_ms;               /* of record and keys; 0: 1 h */
     int64_t coordinator_lease_ms; /* 0: 10 s */
@@ -164,15 +164,15 @@ struct pf_sync_worker {
 enum pf_code pf_sync_worker_register(struct pf_sync *sync, pf_str worker_id, pf_str facts_json, int64_t ttl_ms,
                                      struct pf_error *err) PF_MUST_CHECK;
 /* PF_NOT_FOUND: it was gone; register again. */
-enum pf_code pf_sync_worker_refresh(struct pf_sync *sync, pf_str worker_id, int64_t ttl_ms,
-                                    struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_sync_worker_refresh(struct pf_sync *sync, pf_str worker_id, int64_t ttl_ms, struct pf_error *err)
+    PF_MUST_CHECK;
 enum pf_code pf_sync_worker_remove(struct pf_sync *sync, pf_str worker_id, struct pf_error *err) PF_MUST_CHECK;
 enum pf_code pf_sync_worker_list(struct pf_sync *sync, struct pf_arena *arena, struct pf_sync_worker **out_workers,
                                  size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
 enum pf_code pf_sync_worker_count(struct pf_sync *sync, int *out_count, struct pf_error *err) PF_MUST_CHECK;
 /* For a worker known to be dead: removes it and queues all its tasks again at once. `out_count` may be NULL. */
-enum pf_code pf_sync_release_worker(struct pf_sync *sync, pf_str worker_id, int *out_count,
-                                    struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_sync_release_worker(struct pf_sync *sync, pf_str worker_id, int *out_count, struct pf_error *err)
+    PF_MUST_CHECK;
 /* Ends queries whose coordinator's lease has been over for `grace_ms`; each of them is named to one caller only. */
 enum pf_code pf_sync_sweep(struct pf_sync *sync, int64_t grace_ms, struct pf_arena *arena, pf_str **out_query_ids,
                            size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
