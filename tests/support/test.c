@@ -34,8 +34,6 @@ void pf_test_fail(const char *file, int line, const char *format, ...) {
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
-    if (running && running->err.message[0])
-        fprintf(stderr, "  error: %s [%s]\n", running->err.message, running->err.origin);
     fflush(NULL);
     _exit(1);
 }
@@ -77,13 +75,16 @@ void pf_test_check_null(const void *pointer, bool expected, const char *what, co
 
 void pf_test_check_code(enum pf_code actual, enum pf_code expected, const char *part, const char *what,
                         const char *file, int line) {
+    const char *message = running && actual != PF_OK ? running->err.message : "";
+    const char *origin = running && actual != PF_OK ? running->err.origin : "";
     if (actual != expected) {
-        pf_test_fail(file, line, "%s gives %s, expected %s", what, pf_code_name(actual), pf_code_name(expected));
+        pf_test_fail(file, line, "%s gives %s, expected %s\n  error: %s [%s]", what, pf_code_name(actual),
+                     pf_code_name(expected), message, origin);
     }
-    if (part && (!running || !strstr(running->err.message, part))) {
-        pf_test_fail(file, line, "%s: the message does not contain '%s'", what, part);
+    if (part && !strstr(message, part)) {
+        pf_test_fail(file, line, "%s: the message does not contain '%s'\n  error: %s [%s]", what, part, message,
+                     origin);
     }
-    if (running) running->err = (struct pf_error){.code = PF_OK}; /* seen: the next failure is not explained by it */
 }
 
 const char *pf_test_folder(void) {
@@ -108,6 +109,7 @@ static void run_in_this_process(const struct pf_test_entry *entry) {
     entry->run(&test);
     running = NULL;
     pf_arena_free(test.arena);
+    fflush(NULL); /* a leak report ends the process without it */
 }
 
 static int64_t now_ms(void) {
