@@ -17,12 +17,12 @@ struct pf_catalog;
 struct pf_store;
 
 struct pf_catalog_options {
-    pf_str warehouse;           /* prefix of keys without a slash at the end; empty: the root of the store */
-    int64_t cache_bytes;        /* decoded metadata and manifests; 0: 256 MiB */
-    int reader_count;           /* manifests that one plan reads at once; 0: 8 */
+    pf_str warehouse;            /* prefix of keys without a slash at the end; empty: the root of the store */
+    int64_t cache_bytes;         /* decoded metadata and manifests; 0: 256 MiB */
+    int reader_count;            /* manifests that one plan reads at once; 0: 8 */
     const pf_str *foreign_roots; /* absolute directories outside the store whose files registered tables may have */
     size_t foreign_root_count;
-    int64_t commit_wait_ms;     /* how long a commit competes with others; 0: 60 s, then PF_CONFLICT */
+    int64_t commit_wait_ms; /* how long a commit competes with others; 0: 60 s, then PF_CONFLICT */
 };
 
 /* `options` may be NULL. The store must outlive the catalog. */
@@ -54,10 +54,10 @@ enum pf_code pf_catalog_exists(struct pf_catalog *catalog, struct pf_table_id id
 
 /* One state of a table. Lives as long as the arena it was loaded into; read-only. */
 struct pf_table {
-    struct pf_table_id id;  /* as the catalog spells it */
-    pf_str full_name;       /* "main.orders" */
-    pf_str metadata_path;   /* URI; empty: staged, not in the catalog yet */
-    pf_str pointer_etag;    /* of the pointer that was read */
+    struct pf_table_id id; /* as the catalog spells it */
+    pf_str full_name;      /* "main.orders" */
+    pf_str metadata_path;  /* URI; empty: staged, not in the catalog yet */
+    pf_str pointer_etag;   /* of the pointer that was read */
     const struct pf_table_metadata *metadata;
     const struct pf_snapshot *snapshot;     /* that scans read; NULL: the table is empty */
     const struct pf_iceberg_schema *schema; /* of that snapshot */
@@ -100,8 +100,8 @@ struct pf_file_list {
  * like (pf_data_file_check). PF_DENIED for files outside the store and the foreign roots. */
 enum pf_code pf_catalog_plan_files(struct pf_catalog *catalog, const struct pf_table *table,
                                    const struct pf_predicate *predicates, size_t predicate_count,
-                                   struct pf_arena *arena, struct pf_file_list *out_list,
-                                   struct pf_error *err) PF_MUST_CHECK;
+                                   struct pf_arena *arena, struct pf_file_list *out_list, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* Local directories, with a slash at the end, in which the files of this table lie: for the engine's allow-list.
  * pf_catalog_directories: those of all tables (the store and the foreign roots). */
@@ -147,8 +147,8 @@ enum pf_code pf_table_data_prefix(struct pf_catalog *catalog, const struct pf_ta
                                   pf_str *out_key_prefix, struct pf_error *err) PF_MUST_CHECK;
 
 /* Forgets the table; with `purge` its objects go too, if they lie in its own folder. PF_NOT_FOUND if there is none. */
-enum pf_code pf_catalog_drop(struct pf_catalog *catalog, struct pf_table_id id, bool purge,
-                             struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_catalog_drop(struct pf_catalog *catalog, struct pf_table_id id, bool purge, struct pf_error *err)
+    PF_MUST_CHECK;
 /* A table that somebody else wrote, read in place, as of this metadata. PF_CONFLICT if the name is taken, unless
  * `is_update`: then the name is moved to it. */
 enum pf_code pf_catalog_register(struct pf_catalog *catalog, struct pf_table_id id, pf_str metadata_location,

@@ -60,14 +60,14 @@ struct pf_store_object {
     int64_t size_bytes, modified_ms;
 };
 /* PF_NOT_FOUND if it isn't there. `out_object->key` is `key` itself. */
-enum pf_code pf_store_stat(struct pf_store *store, pf_str key, struct pf_store_object *out_object,
-                           struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_store_stat(struct pf_store *store, pf_str key, struct pf_store_object *out_object, struct pf_error *err)
+    PF_MUST_CHECK;
 
 struct pf_store_list_options {
     pf_str prefix;
-    bool is_flat;   /* keys with a further '/' after the prefix are folded into `prefixes`, e.g. "main/" */
-    pf_str after;   /* start behind this key or prefix: next_after of the page before */
-    size_t limit;   /* objects and prefixes on a page; 0: 1,000 */
+    bool is_flat; /* keys with a further '/' after the prefix are folded into `prefixes`, e.g. "main/" */
+    pf_str after; /* start behind this key or prefix: next_after of the page before */
+    size_t limit; /* objects and prefixes on a page; 0: 1,000 */
 };
 struct pf_store_page {
     struct pf_store_object *objects; /* by key, unsigned bytes */
@@ -85,8 +85,8 @@ enum pf_code pf_store_list(struct pf_store *store, const struct pf_store_list_op
 /* Durable when it returns, unless the store is volatile. Replaces what was there. */
 enum pf_code pf_store_put(struct pf_store *store, pf_str key, pf_str bytes, struct pf_error *err) PF_MUST_CHECK;
 /* Not synced: for what may be lost with the machine (exchange, results). */
-enum pf_code pf_store_put_temporary(struct pf_store *store, pf_str key, pf_str bytes,
-                                    struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_store_put_temporary(struct pf_store *store, pf_str key, pf_str bytes, struct pf_error *err)
+    PF_MUST_CHECK;
 /* Writes only if the object is still the one with `expected_etag` (empty: if there is none), atomically between
  * processes. PF_CONFLICT: it is not, nothing was written. PF_REMOTE, PF_TIMEOUT: the outcome is unknown, read it
  * again. `out_etag` may be NULL. */
@@ -96,15 +96,15 @@ enum pf_code pf_store_put_if(struct pf_store *store, pf_str key, pf_str expected
 /* A key that isn't there is fine. */
 enum pf_code pf_store_delete(struct pf_store *store, pf_str key, struct pf_error *err) PF_MUST_CHECK;
 /* PF_CONFLICT if the object is not the one with `expected_etag` any more; PF_NOT_FOUND if there is none. */
-enum pf_code pf_store_delete_if(struct pf_store *store, pf_str key, pf_str expected_etag,
-                                struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_store_delete_if(struct pf_store *store, pf_str key, pf_str expected_etag, struct pf_error *err)
+    PF_MUST_CHECK;
 /* All keys that start with `prefix`, which must not be empty. `out_count` may be NULL. */
-enum pf_code pf_store_delete_prefix(struct pf_store *store, pf_str prefix, int64_t *out_count,
-                                    struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_store_delete_prefix(struct pf_store *store, pf_str prefix, int64_t *out_count, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* Removes what writers that died left behind and that is older; pf_store_open does it for more than a day. */
-enum pf_code pf_store_sweep(struct pf_store *store, int64_t older_than_ms, int64_t *out_count,
-                            struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_store_sweep(struct pf_store *store, int64_t older_than_ms, int64_t *out_count, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* ---- back ends with files ---- */
 
