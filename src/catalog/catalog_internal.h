@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PF_CATALOG_CATALOG_INTERNAL_H
+#define PF_CATALOG_CATALOG_INTERNAL_H
+
+#include "catalog/cache.h"
+#include "catalog/catalog.h"
+
+#include <stdatomic.h>
+
+struct pf_catalog {
+    struct pf_store *store;
+    struct pf_arena *arena;
+    pf_str warehouse;
+    pf_str *foreign_roots; /* without a slash at the end */
+    size_t foreign_root_count;
+    int reader_count;
+    int64_t commit_wait_ms;
+    struct cache *cache;
+    _Atomic int64_t pointer_reads, object_reads, commit_retries;
+};
+
+/* ---- names (catalog.c) ---- */
+
+/* Fills in the default namespace. PF_INVALID says what is wrong with the name. */
+enum pf_code catalog_check_id(struct pf_table_id *id, struct pf_error *err) PF_MUST_CHECK;
+pf_str catalog_full_name(struct pf_table_id id, struct pf_arena *arena);
+/* The key of the table's folder, without a slash at the end. */
+pf_str catalog_table_key(const struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena);
+/* The one table whose name differs in case only; PF_NOT_FOUND if there is none, PF_INVALID if several. */
+enum pf_code catalog_find_nocase(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                 struct pf_table_id *out_id, struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- objects (objects.c) ---- */
+
+/* Where a file of a table is: in the store (key, maybe a path too) or below a foreign root (path). PF_DENIED elsewhere. */
+struct catalog_place {
+    pf_str key, local_path;
+};
+enum pf_code catalog_locate(struct pf_catalog *catalog, pf_str uri, struct pf_arena *arena,
+                            struct catalog_place *out_place, struct pf_error *err) PF_MUST_CHECK;
+
+/* Decoded objects, from the cache or read; each is held until `arena` is freed. */
+enum pf_code catalog_get_metadata(struct pf_catalog *catalog, pf_str path, struct pf_arena *arena,
+                                  const struct pf_table_metadata **out_metadata, struct pf_error *err) PF_MUST_CHECK;
+/* Of the table's snapshot; empty if it has none. */
+enum pf_code catalog_get_manifest_list(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                       const struct pf_manifest_list **out_list, struct pf_error *err) PF_MUST_CHECK;
+/* `files[i]` NULL: not wanted, `out_manifests[i]` stays NULL. Reads several at once. */
+enum pf_code catalog_get_manifests(struct pf_catalog *catalog, const struct pf_table *table,
+                                   const struct pf_manifest_file *const *files, size_t count, struct pf_arena *arena,
+                                   const struct pf_manifest **out_manifests, int *out_read_count, struct pf_error *err)
+    PF_MUST_CHECK;
+
+/* ---- pointers (pointer.c) ---- */
+
+struct catalog_pointer {
+    pf_str table_uuid, metadata_location, etag;
+};
+/* PF_NOT_FOUND: there is no such table. */
+enum pf_code catalog_read_pointer(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                  struct catalog_pointer *out_pointer, struct pf_error *err) PF_MUST_CHECK;
+/* Moves it from `expected_etag` (empty: makes it). PF_CONFLICT as pf_store_put_if. */
+enum pf_code catalog_move_pointer(struct pf_catalog *catalog, struct pf_table_id id, pf_str expected_etag,
+                                  const struct pf_table_metadata *metadata, pf_str metadata_location,
+                                  pf_str previous_location, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code catalog_delete_pointer(struct pf_catalog *catalog, struct pf_table_id id, pf_str expected_etag,
+                                    struct pf_error *err) PF_MUST_CHECK;
+pf_str catalog_pointer_key(const struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena);
+
+/* The table that a pointer leads to; the name must be right in case (load.c). */
+enum pf_code catalog_load_exact(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Making, dropping and registering tables. */
+#include "catalog/catalog_internal.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "store/store.h"
+
+enum { DROP_ATTEMPTS = 50 };
+
+/* ---- making ---- */
+
+enum pf_code pf_catalog_stage(struct pf_catalog *catalog, const struct pf_table_spec *spec, struct pf_arena *arena,
+                              struct pf_table **out_table, struct pf_error *err) {
+    struct pf_table_id id = spec->id, there;
+    PF_TRY(catalog_check_id(&id, err));
+    enum pf_code code = catalog_find_nocase(catalog, id, arena, &there, err);
+    if (code == PF_OK) {
+        PF_FAIL(err, PF_CONFLICT, "there is a table '%.*s.%.*s' already", PF_STR_ARG(there.space),
+                PF_STR_ARG(there.name));
+    }
+    if (code != PF_NOT_FOUND) return code;
+    PF_TRY(pf_store_check_key(catalog_pointer_key(catalog, id, arena), err));
+    struct pf_table_create create = {
+        .uuid = pf_id_uuid(arena),
+        .location = pf_store_uri(catalog->store, catalog_table_key(catalog, id, arena), arena),
+        .schema = spec->schema,
+        .last_column_id = spec->last_column_id,
+        .spec = spec->partition,
+        .properties = spec->properties,
+        .property_count = spec->property_count,
+        .now_ms = pf_clock_wall_ms(),
+    };
+    struct pf_table_metadata *metadata;
+    code = pf_table_metadata_create(&create, arena, &metadata, err);
+    if (code != PF_OK) {
+        return pf_error_wrap(err, code, "create table %.*s.%.*s", PF_STR_ARG(id.space), PF_STR_ARG(id.name));
+    }
+    struct pf_table *table = PF_ARENA_NEW(arena, struct pf_table);
+    *table = (struct pf_table){
+        .id = {pf_arena_str(arena, id.space), pf_arena_str(arena, id.name)},
+        .full_name = catalog_full_name(id, arena),
+        .metadata = metadata,
+        .schema = pf_table_metadata_current_schema(metadata),
+    };
+    *out_table = table;
+    return PF_OK;
+}
+
+static enum pf_code store_staged(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                 struct pf_error *err) {
+    pf_str json, key;
+    pf_str path = pf_table_metadata_next_path(table->metadata, PF_STR_EMPTY, pf_id_uuid(arena), arena);
+    PF_TRY(pf_table_metadata_write(table->metadata, arena, &json, err));
+    if (!pf_store_key_of(catalog->store, path, &key)) {
+        PF_FAIL(err, PF_UNSUPPORTED, "metadata '%.*s' lies outside the store", PF_STR_ARG(path));
+    }
+    PF_TRY(pf_store_put(catalog->store, key, json, err));
+    enum pf_code code =
+        catalog_move_pointer(catalog, table->id, PF_STR_EMPTY, table->metadata, path, PF_STR_EMPTY, err);
+    if (code == PF_OK || pf_code_is_retryable(code)) return code;
+    struct catalog_pointer pointer;
+    /* As in commit.c: the table that is there may be ours. */
+    if (code == PF_CONFLICT && catalog_read_pointer(catalog, table->id, arena, &pointer, NULL) == PF_OK &&
+        pf_str_equal(pointer.metadata_location, path)) {
+        return PF_OK;
+    }
+    enum pf_code deleted = pf_store_delete(catalog->store, key, NULL);
+    (void)deleted;
+    return code;
+}
+
+enum pf_code pf_catalog_create(struct pf_catalog *catalog, const struct pf_table_spec *spec, struct pf_arena *arena,
+                               struct pf_table **out_table, struct pf_error *err) {
+    struct pf_table *table;
+    PF_TRY(pf_catalog_stage(catalog, spec, arena, &table, err));
+    enum pf_code code = store_staged(catalog, table, arena, err);
+    if (code != PF_OK) return pf_error_wrap(err, code, "create table %.*s", PF_STR_ARG(table->full_name));
+    return out_table ? catalog_load_exact(catalog, table->id, arena, out_table, err) : PF_OK;
+}
+
+/* ---- dropping ---- */
+
+/* The keys of the table's folder but the pointer: that one may be a new table's soon. */
+static enum pf_code list_objects(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                 pf_str **out_keys, size_t *out_count, struct pf_error *err) {
+    pf_str *keys = NULL, after = PF_STR_EMPTY;
+    size_t count = 0, capacity = 0;
+    pf_str prefix = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(catalog_table_key(catalog, id, arena)));
+    pf_str pointer = catalog_pointer_key(catalog, id, arena);
+    do {
+        struct pf_store_page page = {0};
+        struct pf_store_list_options options = {.prefix = prefix, .after = after};
+        PF_TRY(pf_store_list(catalog->store, &options, arena, &page, err));
+        for (size_t i = 0; i < page.object_count; i++) {
+            if (pf_str_equal(page.objects[i].key, pointer)) continue;
+            PF_ARENA_PUSH(arena, keys, count, capacity) = page.objects[i].key;
+        }
+        after = page.next_after;
+    } while (after.len);
+    *out_keys = keys;
+    *out_count = count;
+    return PF_OK;
+}
+
+/* Works for tables whose metadata is broken, too. */
+static enum pf_code find_name(struct pf_catalog *catalog, struct pf_table_id *id, struct pf_arena *arena,
+                              struct pf_error *err) {
+    PF_TRY(catalog_check_id(id, err));
+    bool exists = false;
+    PF_TRY(pf_catalog_exists(catalog, *id, &exists, err));
+    return exists ? PF_OK : catalog_find_nocase(catalog, *id, arena, id, err);
+}
+
+static enum pf_code drop(struct pf_catalog *catalog, struct pf_table_id id, bool purge, struct pf_arena *arena,
+                         struct pf_error *err) {
+    PF_TRY(find_name(catalog, &id, arena, err));
+    pf_str *keys = NULL, key = catalog_pointer_key(catalog, id, arena), bytes, etag;
+    size_t count = 0;
+    enum pf_code code = PF_CONFLICT;
+    for (int attempt = 0; code == PF_CONFLICT && attempt < DROP_ATTEMPTS; attempt++) {
+        /* The list is from before the drop, so that nothing of a table made anew is on it. */
+        if (purge) PF_TRY(list_objects(catalog, id, arena, &keys, &count, err));
+        PF_TRY(pf_store_get_versioned(catalog->store, key, arena, &bytes, &etag, err));
+        code = catalog_delete_pointer(catalog, id, etag, err);
+    }
+    for (size_t i = 0; code == PF_OK && i < count; i++) code = pf_store_delete(catalog->store, keys[i], err);
+    return code == PF_OK ? PF_OK
+                         : pf_error_wrap(err, code, "drop table %.*s.%.*s", PF_STR_ARG(id.space), PF_STR_ARG(id.name));
+}
+
+enum pf_code pf_catalog_drop(struct pf_catalog *catalog, struct pf_table_id id, bool purge, struct pf_error *err) {
+    struct pf_arena *scratch = pf_arena_new(NULL, "drop");
+    enum pf_code code = drop(catalog, id, purge, scratch, err);
+    pf_arena_free(scratch);
+    return code;
+}
+
+/* ---- registering ---- */
+
+static enum pf_code register_table(struct pf_catalog *catalog, struct pf_table_id id, pf_str location, bool is_update,
+                                   struct pf_arena *arena, struct pf_error *err) {
+    const struct pf_table_metadata *metadata;
+    struct pf_table_id there;
+    PF_TRY(catalog_check_id(&id, err));
+    PF_TRY(catalog_get_metadata(catalog, location, arena, &metadata, err));
+    struct catalog_pointer pointer = {0};
+    enum pf_code code = catalog_find_nocase(catalog, id, arena, &there, err);
+    if (code == PF_OK && !is_update) {
+        PF_FAIL(err, PF_CONFLICT, "there is a table '%.*s.%.*s' already", PF_STR_ARG(there.space),
+                PF_STR_ARG(there.name));
+    }
+    if (code != PF_OK && code != PF_NOT_FOUND) return code;
+    if (code == PF_OK) {
+        id = there;
+        PF_TRY(catalog_read_pointer(catalog, id, arena, &pointer, err));
+        if (pf_str_equal(pointer.metadata_location, location)) return PF_OK;
+    }
+    return catalog_move_pointer(catalog, id, pointer.etag, metadata, location, pointer.metadata_location, err);
+}
+
+enum pf_code pf_catalog_register(struct pf_catalog *catalog, struct pf_table_id id, pf_str metadata_location,
+                                 bool is_update, struct pf_error *err) {
+    struct pf_arena *scratch = pf_arena_new(NULL, "register");
+    enum pf_code code = register_table(catalog, id, metadata_location, is_update, scratch, err);
+    pf_arena_free(scratch);
+    return code == PF_OK ? PF_OK : pf_error_wrap(err, code, "register table '%.*s'", PF_STR_ARG(id.name));
+}

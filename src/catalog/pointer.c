@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The pointer: the one mutable object of a table (docs/formats/catalog.md). */
+#include "catalog/catalog_internal.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "store/store.h"
+
+enum { POINTER_VERSION = 1, MAX_POINTER_BYTES = 64 << 10 };
+
+pf_str catalog_pointer_key(const struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena) {
+    return pf_arena_printf(arena, "%.*s/metadata/pointer.json", PF_STR_ARG(catalog_table_key(catalog, id, arena)));
+}
+
+static enum pf_code parse_pointer(pf_str bytes, struct pf_arena *arena, struct catalog_pointer *out_pointer,
+                                  struct pf_error *err) {
+    pf_json *root;
+    if (bytes.len > MAX_POINTER_BYTES) PF_FAIL(err, PF_CORRUPT, "%zu bytes are too many for a pointer", bytes.len);
+    enum pf_code code = pf_json_parse(bytes, arena, "pointer", &root, err);
+    if (code != PF_OK) return pf_error_wrap(err, PF_CORRUPT, "not valid JSON");
+    int64_t version = pf_json_get_i64(root, "format-version", -1);
+    if (version > POINTER_VERSION) {
+        PF_FAIL(err, PF_UNSUPPORTED, "pointer version %lld is newer than this program", (long long)version);
+    }
+    struct catalog_pointer pointer = {
+        .table_uuid = pf_json_get_str(root, "table-uuid", PF_STR_EMPTY),
+        .metadata_location = pf_json_get_str(root, "metadata-location", PF_STR_EMPTY),
+    };
+    if (version < 1 || !pointer.table_uuid.len || !pointer.metadata_location.len) {
+        PF_FAIL(err, PF_CORRUPT, "format-version, table-uuid or metadata-location is missing");
+    }
+    *out_pointer = pointer;
+    return PF_OK;
+}
+
+enum pf_code catalog_read_pointer(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                  struct catalog_pointer *out_pointer, struct pf_error *err) {
+    pf_str key = catalog_pointer_key(catalog, id, arena), bytes, etag;
+    catalog->pointer_reads++;
+    enum pf_code code = pf_store_get_versioned(catalog->store, key, arena, &bytes, &etag, err);
+    if (code != PF_OK) return code;
+    struct catalog_pointer pointer;
+    code = parse_pointer(bytes, arena, &pointer, err);
+    if (code != PF_OK) {
+        return pf_error_wrap(err, code, "table %.*s.%.*s: pointer '%.*s/%.*s'", PF_STR_ARG(id.space),
+                             PF_STR_ARG(id.name), PF_STR_ARG(pf_store_url(catalog->store)), PF_STR_ARG(key));
+    }
+    pointer.etag = etag;
+    *out_pointer = pointer;
+    return PF_OK;
+}
+
+static pf_str print_pointer(const struct pf_table_metadata *metadata, pf_str location, pf_str previous,
+                            struct pf_arena *arena) {
+    struct pf_buf buf;
+    struct pf_json_out out;
+    pf_buf_init(&buf, MAX_POINTER_BYTES);
+    pf_json_begin(&out, &buf);
+    pf_json_open_object(&out);
+    pf_json_field_i64(&out, "format-version", POINTER_VERSION);
+    pf_json_field_str(&out, "table-uuid", metadata->table_uuid);
+    pf_json_field_str(&out, "metadata-location", location);
+    if (previous.len) pf_json_field_str(&out, "previous-metadata-location", previous);
+    pf_json_field_i64(&out, "updated-at-ms", pf_clock_wall_ms());
+    pf_json_close_object(&out);
+    pf_buf_put_char(&buf, '\n');
+    pf_str text = pf_arena_str(arena, pf_buf_view(&buf));
+    pf_buf_clear(&buf);
+    return text;
+}
+
+enum pf_code catalog_move_pointer(struct pf_catalog *catalog, struct pf_table_id id, pf_str expected_etag,
+                                  const struct pf_table_metadata *metadata, pf_str metadata_location,
+                                  pf_str previous_location, struct pf_error *err) {
+    struct pf_arena *scratch = pf_arena_new(NULL, "pointer");
+    pf_str text = print_pointer(metadata, metadata_location, previous_location, scratch);
+    enum pf_code code = pf_store_put_if(catalog->store, catalog_pointer_key(catalog, id, scratch), expected_etag, text,
+                                        scratch, NULL, err);
+    pf_arena_free(scratch);
+    return code;
+}
+
+enum pf_code catalog_delete_pointer(struct pf_catalog *catalog, struct pf_table_id id, pf_str expected_etag,
+                                    struct pf_error *err) {
+    struct pf_arena *scratch = pf_arena_new(NULL, "pointer");
+    enum pf_code code =
+        pf_store_delete_if(catalog->store, catalog_pointer_key(catalog, id, scratch), expected_etag, err);
+    pf_arena_free(scratch);
+    return code;
+}
+
+enum pf_code pf_catalog_exists(struct pf_catalog *catalog, struct pf_table_id id, bool *out_exists,
+                               struct pf_error *err) {
+    PF_TRY(catalog_check_id(&id, err));
+    struct pf_arena *scratch = pf_arena_new(NULL, "pointer");
+    struct pf_store_object object;
+    enum pf_code code = pf_store_stat(catalog->store, catalog_pointer_key(catalog, id, scratch), &object, err);
+    pf_arena_free(scratch);
+    if (code != PF_OK && code != PF_NOT_FOUND) return code;
+    *out_exists = code == PF_OK;
+    return PF_OK;
+}
