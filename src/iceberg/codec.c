@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "iceberg/codec.h"
+
+#include <snappy-c.h>
+#include <string.h>
+#include <zlib.h>
+#include <zstd.h>
+
+enum { RAW_DEFLATE = -15, GZIP_OR_ZLIB = 15 + 32, DEFLATE_LEVEL = 6, FIRST_GUESS = 4, MIN_STEP_BYTES = 16 << 10 };
+
+enum pf_code codec_from_name(pf_str name, enum codec *out_codec, struct pf_error *err) {
+    static const struct {
+        const char *name;
+        enum codec codec;
+    } names[] = {{"", CODEC_NULL},         {"null", CODEC_NULL},          {"deflate", CODEC_DEFLATE},
+                 {"snappy", CODEC_SNAPPY}, {"zstandard", CODEC_ZSTANDARD}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!pf_str_equal(name, pf_str_from_cstr(names[i].name))) continue;
+        *out_codec = names[i].codec;
+        return PF_OK;
+    }
+    PF_FAIL(err, PF_UNSUPPORTED, "Avro codec '%.*s' (known: null, deflate, snappy, zstandard)", PF_STR_ARG(name));
+}
+
+/* Room for the next step of a decompressor: a multiple of the input first, then doubling, never above the maximum. */
+static size_t grow_output(struct pf_buf *out, size_t input_bytes) {
+    size_t step = out->len ? out->len : input_bytes * FIRST_GUESS;
+    if (step < MIN_STEP_BYTES) step = MIN_STEP_BYTES;
+    if (step > out->max_bytes - out->len) step = out->max_bytes - out->len;
+    return step && pf_buf_reserve(out, step) ? step : 0;
+}
+
+static enum pf_code run_inflate(z_stream *stream, pf_str bytes, struct pf_buf *out, struct pf_error *err) {
+    stream->next_in = (unsigned char *)(uintptr_t)bytes.ptr;
+    stream->avail_in = (unsigned)bytes.len;
+    for (;;) {
+        size_t room = grow_output(out, bytes.len);
+        if (room == 0) PF_FAIL(err, PF_TOO_LARGE, "more than %zu bytes when decompressed", out->max_bytes);
+        if (room > UINT32_MAX) room = UINT32_MAX;
+        stream->next_out = (unsigned char *)out->ptr + out->len;
+        stream->avail_out = (unsigned)room;
+        int result = inflate(stream, Z_NO_FLUSH);
+        out->len += room - stream->avail_out;
+        if (result == Z_STREAM_END) return PF_OK;
+        if (result != Z_OK) PF_FAIL(err, PF_CORRUPT, "inflate: %s", stream->msg ? stream->msg : "data ends too early");
+        if (stream->avail_in == 0 && stream->avail_out != 0) PF_FAIL(err, PF_CORRUPT, "inflate: data ends too early");
+    }
+}
+
+static enum pf_code inflate_all(pf_str bytes, int window_bits, struct pf_buf *out, struct pf_error *err) {
+    z_stream stream = {0};
+    if (bytes.len > UINT32_MAX) PF_FAIL(err, PF_TOO_LARGE, "%zu compressed bytes", bytes.len);
+    if (inflateInit2(&stream, window_bits) != Z_OK) PF_FAIL(err, PF_NO_MEMORY, "inflateInit2");
+    enum pf_code code = run_inflate(&stream, bytes, out, err);
+    inflateEnd(&stream);
+    return code;
+}
+
+/* Avro: the block, then the big-endian CRC-32 of what it holds. */
+static enum pf_code unsnap(pf_str bytes, struct pf_buf *out, struct pf_error *err) {
+    size_t size_bytes;
+    if (bytes.len < 4) PF_FAIL(err, PF_CORRUPT, "snappy: %zu bytes", bytes.len);
+    pf_str block = pf_str_slice(bytes, 0, bytes.len - 4);
+    if (snappy_uncompressed_length(block.ptr, block.len, &size_bytes) != SNAPPY_OK) {
+        PF_FAIL(err, PF_CORRUPT, "snappy: no length");
+    }
+    char *room = pf_buf_reserve(out, size_bytes ? size_bytes : 1);
+    if (!room) PF_FAIL(err, PF_TOO_LARGE, "%zu bytes when decompressed, more than %zu", size_bytes, out->max_bytes);
+    if (snappy_uncompress(block.ptr, block.len, room, &size_bytes) != SNAPPY_OK) PF_FAIL(err, PF_CORRUPT, "snappy");
+    out->len += size_bytes;
+    uint32_t expected = 0;
+    for (size_t i = block.len; i < bytes.len; i++) expected = expected << 8 | (unsigned char)bytes.ptr[i];
+    if (crc32_z(0, (const unsigned char *)room, size_bytes) != expected) PF_FAIL(err, PF_CORRUPT, "snappy: checksum");
+    return PF_OK;
+}
+
+static enum pf_code run_unzstd(ZSTD_DStream *stream, pf_str bytes, struct pf_buf *out, struct pf_error *err) {
+    ZSTD_inBuffer input = {bytes.ptr, bytes.len, 0};
+    size_t left = 1;
+    while (left != 0 || input.pos < input.size) {
+        size_t room = grow_output(out, bytes.len);
+        if (room == 0) PF_FAIL(err, PF_TOO_LARGE, "more than %zu bytes when decompressed", out->max_bytes);
+        ZSTD_outBuffer output = {out->ptr + out->len, room, 0};
+        left = ZSTD_decompressStream(stream, &output, &input);
+        out->len += output.pos;
+        if (ZSTD_isError(left)) PF_FAIL(err, PF_CORRUPT, "zstandard: %s", ZSTD_getErrorName(left));
+        if (left != 0 && input.pos == input.size && output.pos < output.size) {
+            PF_FAIL(err, PF_CORRUPT, "zstandard: data ends too early");
+        }
+    }
+    return PF_OK;
+}
+
+static enum pf_code unzstd(pf_str bytes, struct pf_buf *out, struct pf_error *err) {
+    ZSTD_DStream *stream = ZSTD_createDStream();
+    if (!stream) PF_FAIL(err, PF_NO_MEMORY, "ZSTD_createDStream");
+    enum pf_code code = run_unzstd(stream, bytes, out, err);
+    ZSTD_freeDStream(stream);
+    return code;
+}
+
+enum pf_code codec_decompress(enum codec codec, pf_str bytes, size_t max_bytes, struct pf_arena *arena,
+                              pf_str *out_bytes, struct pf_error *err) {
+    struct pf_buf out;
+    enum pf_code code = PF_OK;
+    pf_buf_init(&out, max_bytes);
+    switch (codec) {
+    case CODEC_NULL: *out_bytes = bytes; return PF_OK;
+    case CODEC_DEFLATE: code = inflate_all(bytes, RAW_DEFLATE, &out, err); break;
+    case CODEC_GZIP: code = inflate_all(bytes, GZIP_OR_ZLIB, &out, err); break;
+    case CODEC_SNAPPY: code = unsnap(bytes, &out, err); break;
+    case CODEC_ZSTANDARD: code = unzstd(bytes, &out, err); break;
+    }
+    if (code == PF_OK) *out_bytes = pf_arena_str(arena, pf_buf_view(&out));
+    pf_buf_clear(&out);
+    return code;
+}
+
+enum pf_code codec_deflate(pf_str bytes, struct pf_buf *out, struct pf_error *err) {
+    z_stream stream = {0};
+    if (bytes.len > UINT32_MAX / 2) PF_FAIL(err, PF_TOO_LARGE, "deflate %zu bytes", bytes.len);
+    if (deflateInit2(&stream, DEFLATE_LEVEL, Z_DEFLATED, RAW_DEFLATE, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+        PF_FAIL(err, PF_NO_MEMORY, "deflateInit2");
+    }
+    size_t bound = deflateBound(&stream, (unsigned long)bytes.len);
+    char *room = pf_buf_reserve(out, bound);
+    int result = Z_BUF_ERROR;
+    if (room) {
+        stream.next_in = (unsigned char *)(uintptr_t)bytes.ptr;
+        stream.avail_in = (unsigned)bytes.len;
+        stream.next_out = (unsigned char *)room;
+        stream.avail_out = (unsigned)bound;
+        result = deflate(&stream, Z_FINISH);
+        out->len += bound - stream.avail_out;
+    }
+    deflateEnd(&stream);
+    if (result != Z_STREAM_END) PF_FAIL(err, PF_TOO_LARGE, "deflate: over %zu bytes", out->max_bytes);
+    return PF_OK;
+}
