@@ -26,7 +26,7 @@ target_compile_definitions(puffin_flags INTERFACE _GNU_SOURCE PUFFIN_VERSION="${
 target_compile_options(puffin_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef
     -include ${CMAKE_SOURCE_DIR}/src/base/banned.h
-    -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
+    -ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -ffile-prefix-map=${PUFFIN_PREFIX}/=deps/
     -fno-common
     # snprintf cuts on purpose: messages and log lines. clang wants literals even from functions that take a va_list.
     $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>

@@ -1,6 +1,6 @@
 # tests/unit/<module>/*.c -> test_<module>, linked with the module and what it may use, nothing else.
 # tests/fuzz/[<module>_]<what>_fuzz.c -> fuzz_[<module>_]<what>: libFuzzer with clang (PUFFIN_FUZZ), else a replayer.
-if(NOT TARGET puffin_base)
+if(NOT PUFFIN_TESTS OR NOT TARGET puffin_base)
     return()
 endif()
 
