@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* How many tasks: enough that workers finish at about the same time, few enough that a task is worth its overhead (a
+ * few milliseconds). Files are cut at multiples of DuckDB's row group, since a range inside a row group is decoded whole. */
+#include "query/make_tasks.h"
+
+#include "base/buf.h"
+
+#include <string.h>
+
+enum { TASKS_PER_WORKER = 4, ROW_GROUP_ROWS = 122880, MAX_OUTPUTS_BYTES = 48 << 20 };
+static const int64_t MIN_SCAN_TASK_BYTES = 4 << 20;
+static const int64_t MIN_PARTITION_TASK_BYTES = 2 << 20;
+
+/* ---- inputs ---- */
+
+static enum pf_code set_scan_columns(const struct lake_table *lake, const struct pf_input *input,
+                                     struct pf_arena *arena, struct stage_input *stage_input, struct pf_error *err) {
+    stage_input->read_options = lake->read_options;
+    stage_input->columns = PF_ARENA_ARRAY(arena, struct task_column, input->column_count);
+    for (size_t i = 0; i < input->column_count; i++) {
+        size_t at = 0;
+        while (at < lake->column_count && !pf_str_equal(lake->column_names[at], input->columns[i])) at++;
+        if (at == lake->column_count) {
+            PF_FAIL(err, PF_BUG, "plan reads column '%.*s', table %.*s has none", PF_STR_ARG(input->columns[i]),
+                    PF_STR_ARG(lake->table->full_name));
+        }
+        stage_input->columns[i] = (struct task_column){lake->column_names[at], lake->column_types[at]};
+    }
+    stage_input->column_count = input->column_count;
+    return PF_OK;
+}
+
+static void take_whole_files(const struct pf_file_list *files, struct pf_arena *arena, struct stage_input *out_input) {
+    out_input->splits = PF_ARENA_ARRAY(arena, struct task_split, files->count);
+    out_input->split_count = files->count;
+    for (size_t i = 0; i < files->count; i++) {
+        const struct pf_scan_file *file = &files->files[i];
+        out_input->splits[i] = (struct task_split){file->local_path.len ? file->local_path : file->path, 0, -1};
+    }
+}
+
+static pf_str join_outputs(const struct stage_output *output, struct pf_arena *arena) {
+    struct pf_buf buf;
+    pf_buf_init(&buf, MAX_OUTPUTS_BYTES);
+    pf_buf_put_char(&buf, '[');
+    for (size_t i = 0; i < output->count; i++) {
+        if (i) pf_buf_put_char(&buf, ',');
+        pf_buf_put_json_str(&buf, output->outputs_json[i]);
+    }
+    pf_buf_put_char(&buf, ']');
+    pf_str joined = buf.failed ? PF_STR_EMPTY : pf_arena_str(arena, pf_buf_view(&buf));
+    pf_buf_clear(&buf);
+    return joined;
+}
+
+static const struct stage_output *find_output(const struct stage_outputs *outputs, int stage_id) {
+    for (size_t i = 0; i < outputs->count; i++) {
+        if (outputs->items[i].stage_id == stage_id) return &outputs->items[i];
+    }
+    return NULL;
+}
+
+struct input_state {
+    struct pf_file_list files;         /* scan */
+    const struct stage_output *output; /* dataset */
+};
+
+static enum pf_code make_input(struct pf_stack *stack, const struct lake_tables *tables,
+                               const struct stage_outputs *outputs, const struct pf_input *input,
+                               struct pf_arena *arena, struct stage_input *out_input, struct input_state *out_state,
+                               struct pf_error *err) {
+    out_input->kind = input->kind;
+    out_input->role = input->role;
+    if (input->kind == PF_INPUT_DATASET) {
+        out_state->output = find_output(outputs, input->stage_id);
+        if (!out_state->output) PF_FAIL(err, PF_BUG, "fragment reads stage %d, which has not run", input->stage_id);
+        out_input->outputs_json = join_outputs(out_state->output, arena);
+        out_input->partition_count = out_state->output->count ? out_state->output->outputs[0].partition_count : 1;
+        return PF_OK;
+    }
+    const struct lake_table *lake = find_lake_table(tables, input->scan_name);
+    if (!lake) {
+        PF_FAIL(err, PF_CONFLICT, "table %.*s changed while the query was planned: try again",
+                PF_STR_ARG(input->scan_name));
+    }
+    PF_TRY(set_scan_columns(lake, input, arena, out_input, err));
+    PF_TRY(pf_catalog_plan_files(stack->catalog, lake->table, input->predicates, input->predicate_count, arena,
+                                 &out_state->files, err));
+    if (input->role == PF_ROLE_WHOLE) take_whole_files(&out_state->files, arena, out_input);
+    return PF_OK;
+}
+
+/* ---- splits ---- */
+
+struct split_builder {
+    struct pf_arena *arena;
+    struct task_message *tasks;
+    size_t input_count, driving, task_count, task_capacity;
+    struct task_split *splits;
+    size_t split_count, split_capacity;
+    int64_t rows, target_rows;
+};
+
+static struct task_message empty_task(struct pf_arena *arena, size_t input_count) {
+    struct task_message task = {PF_ARENA_ARRAY(arena, struct task_input, input_count), input_count};
+    for (size_t i = 0; i < input_count; i++) {
+        task.inputs[i] = (struct task_input){.partition_count = 0, .output_count = -1};
+    }
+    return task;
+}
+
+static void finish_task(struct split_builder *builder) {
+    struct task_message task = empty_task(builder->arena, builder->input_count);
+    task.inputs[builder->driving].splits = builder->splits;
+    task.inputs[builder->driving].split_count = builder->split_count;
+    PF_ARENA_PUSH(builder->arena, builder->tasks, builder->task_count, builder->task_capacity) = task;
+    builder->splits = NULL;
+    builder->split_count = builder->split_capacity = 0;
+    builder->rows = 0;
+}
+
+static void add_split(struct split_builder *builder, struct task_split split, int64_t rows) {
+    /* A split that would overfill the task by more than half of it starts the next one. */
+    if (builder->split_count && builder->rows + rows / 2 > builder->target_rows) finish_task(builder);
+    PF_ARENA_PUSH(builder->arena, builder->splits, builder->split_count, builder->split_capacity) = split;
+    builder->rows += rows;
+}
+
+static void add_file(struct split_builder *builder, const struct pf_scan_file *file) {
+    pf_str path = file->local_path.len ? file->local_path : file->path;
+    int64_t parts = (file->row_count + builder->target_rows / 2) / builder->target_rows;
+    int64_t groups = (file->row_count + ROW_GROUP_ROWS - 1) / ROW_GROUP_ROWS;
+    if (parts > groups) parts = groups;
+    if (parts <= 1) {
+        add_split(builder, (struct task_split){path, 0, -1}, file->row_count);
+        return;
+    }
+    for (int64_t part = 0; part < parts; part++) {
+        int64_t first = groups * part / parts * ROW_GROUP_ROWS;
+        int64_t end = groups * (part + 1) / parts * ROW_GROUP_ROWS;
+        bool is_last = part == parts - 1;
+        add_split(builder, (struct task_split){path, first, is_last ? -1 : end - 1},
+                  is_last ? file->row_count - first : end - first);
+    }
+}
+
+static void spread_over_splits(const struct pf_stack *stack, const struct pf_file_list *files, size_t driving,
+                               struct pf_arena *arena, struct task_list *list) {
+    int64_t wanted = (int64_t)stack->options.worker_count * TASKS_PER_WORKER;
+    int64_t worth = files->size_bytes / MIN_SCAN_TASK_BYTES;
+    if (wanted > worth) wanted = worth > 0 ? worth : 1;
+    struct split_builder builder = {.arena = arena, .input_count = list->message.input_count, .driving = driving};
+    builder.target_rows = files->row_count / wanted + 1;
+    for (size_t i = 0; i < files->count; i++) add_file(&builder, &files->files[i]);
+    if (builder.split_count || builder.task_count == 0) finish_task(&builder);
+    list->tasks = builder.tasks;
+    list->count = builder.task_count;
+}
+
+static void spread_over_producers(const struct pf_stack *stack, const struct stage_output *output, size_t driving,
+                                  struct pf_arena *arena, struct task_list *list) {
+    size_t count = output->count < (size_t)stack->options.worker_count * TASKS_PER_WORKER
+                       ? output->count
+                       : (size_t)stack->options.worker_count * TASKS_PER_WORKER;
+    if (count == 0) count = 1;
+    list->tasks = PF_ARENA_ARRAY(arena, struct task_message, count);
+    list->count = count;
+    for (size_t i = 0; i < count; i++) {
+        size_t first = output->count * i / count, end = output->count * (i + 1) / count;
+        list->tasks[i] = empty_task(arena, list->message.input_count);
+        list->tasks[i].inputs[driving].first_output = (int)first;
+        list->tasks[i].inputs[driving].output_count = (int)(end - first);
+    }
+}
+
+/* ---- partitions ---- */
+
+static int64_t partition_bytes(const struct pf_stage *stage, const struct input_state *states, int partition) {
+    int64_t bytes = 0;
+    for (size_t i = 0; i < stage->fragment.input_count; i++) {
+        const struct stage_output *output = states[i].output;
+        if (stage->fragment.inputs[i].role != PF_ROLE_ALIGNED || !output) continue;
+        for (size_t j = 0; j < output->count; j++) {
+            for (size_t k = 0; k < output->outputs[j].object_count; k++) {
+                if (partition >= output->outputs[j].partition_count) continue;
+                bytes += (int64_t)output->outputs[j].objects[k].slices[partition].size_bytes;
+            }
+        }
+    }
+    return bytes;
+}
+
+/* Adjacent small partitions share a task. */
+static void spread_over_partitions(const struct pf_stack *stack, const struct pf_stage *stage,
+                                   const struct input_state *states, struct pf_arena *arena, struct task_list *list) {
+    int partition_count = stage->input_partition_count > 0 ? stage->input_partition_count : 1;
+    int64_t *bytes = PF_ARENA_ARRAY(arena, int64_t, (size_t)partition_count), total = 0;
+    for (int p = 0; p < partition_count; p++) total += bytes[p] = partition_bytes(stage, states, p);
+    int64_t target = total / ((int64_t)stack->options.worker_count * TASKS_PER_WORKER);
+    if (target < MIN_PARTITION_TASK_BYTES) target = MIN_PARTITION_TASK_BYTES;
+    size_t capacity = 0;
+    for (int first = 0; first < partition_count;) {
+        int end = first + 1;
+        int64_t taken = bytes[first];
+        while (end < partition_count && taken + bytes[end] <= target) taken += bytes[end++];
+        struct task_message task = empty_task(arena, list->message.input_count);
+        for (size_t i = 0; i < stage->fragment.input_count; i++) {
+            if (stage->fragment.inputs[i].role != PF_ROLE_ALIGNED) continue;
+            task.inputs[i].first_partition = first;
+            task.inputs[i].partition_count = end - first;
+        }
+        PF_ARENA_PUSH(arena, list->tasks, list->count, capacity) = task;
+        first = end;
+    }
+}
+
+/* ---- whole ---- */
+
+static enum pf_code make_inputs(struct pf_stack *stack, const struct lake_tables *tables,
+                                const struct stage_outputs *outputs, const struct pf_fragment *fragment,
+                                struct pf_arena *arena, struct task_list *list, struct input_state **out_states,
+                                struct pf_error *err) {
+    struct input_state *states = PF_ARENA_ARRAY(arena, struct input_state, fragment->input_count);
+    list->message.sql = fragment->sql;
+    list->message.input_count = fragment->input_count;
+    list->message.inputs = PF_ARENA_ARRAY(arena, struct stage_input, fragment->input_count);
+    for (size_t i = 0; i < fragment->input_count; i++) {
+        PF_TRY(make_input(stack, tables, outputs, &fragment->inputs[i], arena, &list->message.inputs[i], &states[i],
+                          err));
+        list->scan_bytes += states[i].files.size_bytes;
+        list->skipped_files += states[i].files.skipped_file_count;
+    }
+    *out_states = states;
+    return PF_OK;
+}
+
+static void make_one(const struct pf_fragment *fragment, const struct input_state *states, struct pf_arena *arena,
+                     struct task_list *list) {
+    list->tasks = PF_ARENA_ARRAY(arena, struct task_message, 1);
+    list->tasks[0] = empty_task(arena, fragment->input_count);
+    list->count = 1;
+    for (size_t i = 0; i < fragment->input_count; i++) {
+        if (fragment->inputs[i].kind != PF_INPUT_SCAN || fragment->inputs[i].role == PF_ROLE_WHOLE) continue;
+        struct stage_input all = {0};
+        take_whole_files(&states[i].files, arena, &all);
+        list->tasks[0].inputs[i].splits = all.splits;
+        list->tasks[0].inputs[i].split_count = all.split_count;
+    }
+}
+
+enum pf_code make_tasks(struct pf_stack *stack, const struct lake_tables *tables, const struct stage_outputs *outputs,
+                        const struct pf_stage *stage, struct pf_arena *arena, struct task_list *out_list,
+                        struct pf_error *err) {
+    struct task_list list = {0};
+    struct input_state *states = NULL;
+    PF_TRY(make_inputs(stack, tables, outputs, &stage->fragment, arena, &list, &states, err));
+    list.message.partition_count = stage->partition_count;
+    size_t driving = 0;
+    while (driving < stage->fragment.input_count && stage->fragment.inputs[driving].role != PF_ROLE_DRIVING) driving++;
+    bool has_driving = driving < stage->fragment.input_count;
+    if (stage->spread == PF_SPREAD_PARTITIONS) {
+        spread_over_partitions(stack, stage, states, arena, &list);
+    } else if (stage->spread == PF_SPREAD_ONE || !has_driving) {
+        make_one(&stage->fragment, states, arena, &list);
+    } else if (stage->fragment.inputs[driving].kind == PF_INPUT_SCAN) {
+        spread_over_splits(stack, &states[driving].files, driving, arena, &list);
+    } else {
+        spread_over_producers(stack, states[driving].output, driving, arena, &list);
+    }
+    *out_list = list;
+    return PF_OK;
+}
+
+enum pf_code make_single_task(struct pf_stack *stack, const struct lake_tables *tables,
+                              const struct stage_outputs *outputs, const struct pf_fragment *fragment,
+                              struct pf_arena *arena, struct task_list *out_list, struct pf_error *err) {
+    struct task_list list = {0};
+    struct input_state *states = NULL;
+    PF_TRY(make_inputs(stack, tables, outputs, fragment, arena, &list, &states, err));
+    list.message.partition_count = 1;
+    make_one(fragment, states, arena, &list);
+    *out_list = list;
+    return PF_OK;
+}
+
+struct pf_dataset dataset_of(const struct stage_output *output, int partition_count, struct pf_arena *arena) {
+    struct pf_dataset dataset = {.stage_id = output->stage_id, .partition_count = partition_count};
+    int64_t *rows = PF_ARENA_ARRAY(arena, int64_t, (size_t)partition_count);
+    int64_t *bytes = PF_ARENA_ARRAY(arena, int64_t, (size_t)partition_count);
+    for (size_t i = 0; i < output->count; i++) {
+        const struct pf_exchange_output *one = &output->outputs[i];
+        dataset.row_count += one->rows;
+        dataset.size_bytes += one->size_bytes;
+        for (size_t k = 0; k < one->object_count; k++) {
+            for (int p = 0; p < partition_count && p < one->partition_count; p++) {
+                rows[p] += one->objects[k].slices[p].rows;
+                bytes[p] += (int64_t)one->objects[k].slices[p].size_bytes;
+            }
+        }
+    }
+    dataset.partition_rows = rows;
+    dataset.partition_bytes = bytes;
+    return dataset;
+}

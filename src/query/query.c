@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* A query from its start to its end: admission, statement, tables, route, rows, clean-up. The steps are in the order
+ * of the functions. */
+#include "query/query_internal.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "query/choose_route.h"
+#include "query/task.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_EXPLAIN_BYTES = 16 << 20, MAX_CATALOG_RETRIES = 3, MAX_ID_BYTES = 36 };
+
+/* ---- the statement ---- */
+
+static bool take_word(pf_str *rest, const char *word) {
+    pf_str text = pf_str_trim(*rest), wanted = pf_str_from_cstr(word);
+    if (!pf_str_equal_nocase(pf_str_slice(text, 0, wanted.len), wanted)) return false;
+    if (text.len == wanted.len || (!isspace((unsigned char)text.ptr[wanted.len]) && text.ptr[wanted.len] != '(')) {
+        return false;
+    }
+    *rest = pf_str_trim(pf_str_slice(text, wanted.len, text.len));
+    return true;
+}
+
+/* Comments and blanks in front, a semicolon behind. */
+static pf_str strip(pf_str sql) {
+    for (;;) {
+        sql = pf_str_trim(sql);
+        if (pf_str_starts_with(sql, PF_STR("--"))) {
+            size_t end = pf_str_find_char(sql, '\n', 0);
+            sql = end == SIZE_MAX ? PF_STR_EMPTY : pf_str_slice(sql, end + 1, sql.len);
+        } else if (pf_str_starts_with(sql, PF_STR("/*"))) {
+            size_t end = pf_str_find(sql, PF_STR("*/"), 2);
+            sql = end == SIZE_MAX ? PF_STR_EMPTY : pf_str_slice(sql, end + 2, sql.len);
+        } else {
+            break;
+        }
+    }
+    while (sql.len && (sql.ptr[sql.len - 1] == ';' || isspace((unsigned char)sql.ptr[sql.len - 1]))) sql.len--;
+    return sql;
+}
+
+static enum pf_code read_statement(struct pf_query *query, struct pf_statement *out_statement, struct pf_error *err) {
+    query->sql = strip(query->sql);
+    if (query->sql.len == 0) PF_FAIL(err, PF_INVALID, "the statement is empty");
+    if (take_word(&query->sql, "explain")) {
+        query->explain = take_word(&query->sql, "analyze") ? EXPLAIN_ANALYZE : EXPLAIN_PLAN;
+        query->sql = pf_arena_str(query->arena, strip(query->sql));
+        if (query->sql.len == 0) PF_FAIL(err, PF_INVALID, "EXPLAIN of nothing: a statement must follow");
+    }
+    struct pf_session *session = NULL;
+    PF_TRY(pf_session_open(query->stack->planner_engine, &session, err));
+    enum pf_code code = pf_session_parse(session, query->sql, query->arena, out_statement, err);
+    pf_session_close(session);
+    PF_TRY(code);
+    if (out_statement->kind == PF_STATEMENT_OTHER || out_statement->kind == PF_STATEMENT_EXPLAIN) {
+        PF_FAIL(err, PF_UNSUPPORTED, "%.*s statements are not supported: only SELECT, SHOW, DESCRIBE and EXPLAIN are; "
+                "tables are filled with 'puffindb load'", PF_STR_ARG(out_statement->kind_text));
+    }
+    return PF_OK;
+}
+
+/* ---- route ---- */
+
+static void decide_route(struct pf_query *query, const struct pf_statement *statement) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct route_facts facts = {
+        .asked = query->asked,
+        .is_select = statement->kind == PF_STATEMENT_SELECT,
+        .fleet_is_remote = false,
+        .local_cores = cores > 0 ? (int)cores : 1,
+        .worker_count = query->stack->options.worker_count,
+        .table_bytes = query->tables.size_bytes,
+        .table_count = (int)query->tables.count,
+    };
+    struct route_choice choice = choose_route(&facts);
+    query->route = query->stats.route = choice.route;
+    query->stats.reason = choice.reason;
+}
+
+/* ---- running here ---- */
+
+static enum pf_code run_local(struct pf_query *query, struct pf_error *err) {
+    struct pf_stack *stack = query->stack;
+    PF_TRY(define_local_views(stack, &query->tables, query->arena, err));
+    running_set_state(stack, &query->running, QUERY_RUNNING);
+    query->stats.scanned_bytes = query->tables.size_bytes;
+    PF_TRY(pf_session_open(stack->local_engine, &query->session, err));
+    running_set_session(stack, &query->running, query->session);
+    enum pf_code code = pf_session_query(query->session, query->sql, &query->rows, err);
+    return running_explain_stop(&query->running, code, err);
+}
+
+static void close_rows(struct pf_query *query) {
+    query->rows = pf_rows_close(query->rows);
+    if (query->session) running_set_session(query->stack, &query->running, NULL);
+    query->session = pf_session_close(query->session);
+}
+
+/* What can't be spread runs here, with the reason. */
+static enum pf_code run_fleet(struct pf_query *query, struct pf_error *err) {
+    pf_str reason = PF_STR_EMPTY;
+    PF_TRY(stack_need_fleet(query->stack, err));
+    enum pf_code code = coordinate(query, &reason, err);
+    if (code != PF_UNSUPPORTED || query->is_spread || reason.len == 0) return code;
+    query->route = query->stats.route = PF_ROUTE_LOCAL;
+    query->stats.reason = reason;
+    query->column_name_count = 0;
+    return run_local(query, err);
+}
+
+static enum pf_code run(struct pf_query *query, struct pf_error *err) {
+    switch (query->route) {
+    case PF_ROUTE_LOCAL: return run_local(query, err);
+    case PF_ROUTE_FLEET: return run_fleet(query, err);
+    default:
+        PF_FAIL(err, PF_UNSUPPORTED, "route %s is not available here: use auto, local or fleet",
+                pf_route_name(query->route));
+    }
+}
+
+/* ---- EXPLAIN ---- */
+
+/* Lines become rows by running a SELECT of them: one way for all rows. */
+static enum pf_code show_lines(struct pf_query *query, pf_str text, struct pf_error *err) {
+    struct pf_buf sql;
+    pf_str statement, line;
+    pf_buf_init(&sql, 2 * MAX_EXPLAIN_BYTES);
+    pf_buf_put_cstr(&sql, "SELECT unnest([");
+    for (bool is_first = true; pf_str_next(&text, '\n', &line); is_first = false) {
+        if (text.ptr == NULL && line.len == 0) break;
+        if (!is_first) pf_buf_put_char(&sql, ',');
+        pf_buf_put_str(&sql, sql_quote_text(line, query->arena));
+    }
+    pf_buf_put_cstr(&sql, "]::VARCHAR[]) AS \"plan\"");
+    enum pf_code code = pf_buf_finish(&sql, "EXPLAIN", &statement, err);
+    if (code == PF_OK) code = pf_session_open(query->stack->local_engine, &query->session, err);
+    if (code == PF_OK) code = pf_session_query(query->session, statement, &query->rows, err);
+    pf_buf_clear(&sql);
+    return code;
+}
+
+static enum pf_code drain(struct pf_query *query, struct pf_error *err) {
+    const struct pf_chunk *chunk = NULL;
+    do {
+        enum pf_code code = pf_rows_next(query->rows, &chunk, err);
+        PF_TRY(running_explain_stop(&query->running, code, err));
+        if (chunk) query->stats.rows += (int64_t)chunk->row_count;
+    } while (chunk);
+    return PF_OK;
+}
+
+static enum pf_code explain(struct pf_query *query, struct pf_error *err) {
+    struct pf_buf text;
+    pf_buf_init(&text, MAX_EXPLAIN_BYTES);
+    enum pf_code code = PF_OK;
+    if (query->explain == EXPLAIN_PLAN) {
+        code = explain_plan(query, &text, err);
+    } else {
+        code = run(query, err);
+        if (code == PF_OK) code = drain(query, err);
+        query->stats.wall_us = (pf_clock_mono_ms() - query->running.started_mono_ms) * 1000;
+        if (code == PF_OK) explain_analyzed(query, &text);
+        close_rows(query);
+        query->column_name_count = 0;
+    }
+    pf_str lines;
+    if (code == PF_OK) code = pf_buf_finish(&text, "EXPLAIN", &lines, err);
+    if (code == PF_OK) code = show_lines(query, lines, err);
+    pf_buf_clear(&text);
+    return code;
+}
+
+/* ---- start ---- */
+
+static enum pf_code start_once(struct pf_query *query, const struct pf_statement *statement, struct pf_error *err) {
+    bool all = statement->kind == PF_STATEMENT_SHOW;
+    query->tables = (struct lake_tables){0};
+    PF_TRY(resolve_tables(query->stack, statement, all, query->arena, &query->tables, err));
+    decide_route(query, statement);
+    return query->explain == EXPLAIN_NOT ? run(query, err) : explain(query, err);
+}
+
+static enum pf_code start(struct pf_query *query, struct pf_error *err) {
+    struct pf_statement statement;
+    PF_TRY(stack_need_planner(query->stack, err));
+    PF_TRY(stack_need_local(query->stack, err));
+    PF_TRY(read_statement(query, &statement, err));
+    enum pf_code code = PF_CONFLICT;
+    /* A conflict: a table changed between its resolution and its planning. */
+    for (int attempt = 0; code == PF_CONFLICT && !query->is_spread && attempt < MAX_CATALOG_RETRIES; attempt++) {
+        close_rows(query);
+        code = start_once(query, &statement, err);
+    }
+    return code;
+}
+
+static enum pf_code check_id(pf_str id, struct pf_error *err) {
+    if (id.len > MAX_ID_BYTES) PF_FAIL(err, PF_INVALID, "query id is longer than %d characters", MAX_ID_BYTES);
+    for (size_t i = 0; i < id.len; i++) {
+        if (isalnum((unsigned char)id.ptr[i]) || id.ptr[i] == '-' || id.ptr[i] == '_') continue;
+        PF_FAIL(err, PF_INVALID, "query id may hold letters, digits, '-' and '_' only");
+    }
+    return PF_OK;
+}
+
+static struct pf_query *new_query(struct pf_stack *stack, const struct pf_query_options *options) {
+    struct pf_arena *arena = pf_arena_new(NULL, "query");
+    struct pf_query *query = PF_ARENA_NEW(arena, struct pf_query);
+    query->stack = stack;
+    query->arena = arena;
+    query->sql = pf_arena_str(arena, options->sql);
+    query->asked = options->route;
+    query->max_rows = options->max_rows;
+    query->running.id = options->id.len ? pf_arena_str(arena, options->id) : pf_id_ulid(arena);
+    query->running.sql = query->sql;
+    query->running.started_wall_ms = pf_clock_wall_ms();
+    query->running.started_mono_ms = pf_clock_mono_ms();
+    if (options->timeout_ms > 0) {
+        query->running.deadline_mono_ms = query->running.started_mono_ms + options->timeout_ms;
+    }
+    return query;
+}
+
+static void log_end(const struct pf_query *query, enum pf_code code, const struct pf_error *err) {
+    const struct pf_query_stats *stats = &query->stats;
+    struct pf_log_context before = pf_log_set_context((struct pf_log_context){.query = query->running.id});
+    if (code != PF_OK && err) {
+        pf_log_failure(code == PF_BUG ? PF_LOG_ERROR : PF_LOG_INFO, "query failed", err);
+    } else {
+        pf_log(PF_LOG_INFO, "query done",
+               "\"route\":\"%s\",\"stages\":%d,\"tasks\":%d,\"retries\":%d,\"rows\":%lld,\"wall_us\":%lld",
+               pf_route_name(stats->route), stats->stage_count, stats->task_count, stats->retry_count,
+               (long long)stats->rows, (long long)stats->wall_us);
+    }
+    pf_log_set_context(before);
+}
+
+/* Once: the record is final, everything temporary is gone. */
+static void end(struct pf_query *query, enum pf_code code, const struct pf_error *err) {
+    if (query->is_over) return;
+    query->is_over = true;
+    close_rows(query);
+    coordinate_clean_up(query);
+    if (!query->stats.wall_us) {
+        query->stats.wall_us = (pf_clock_mono_ms() - query->running.started_mono_ms) * 1000;
+    }
+    pthread_mutex_lock(&query->stack->locked.mutex);
+    query->running.locked.stats = query->stats;
+    pthread_mutex_unlock(&query->stack->locked.mutex);
+    log_end(query, code, err);
+    running_end(query->stack, &query->running, code, err);
+}
+
+enum pf_code pf_query_start(struct pf_stack *stack, const struct pf_query_options *options, struct pf_query **out_query,
+                            struct pf_error *err) {
+    struct pf_error own;
+    if (!err) err = &own;
+    PF_TRY(check_id(options->id, err));
+    if (options->sql.len > MAX_SQL_BYTES) {
+        PF_FAIL(err, PF_TOO_LARGE, "the statement has %zu bytes, the limit is %d", options->sql.len, MAX_SQL_BYTES);
+    }
+    struct pf_query *query = new_query(stack, options);
+    enum pf_code code = running_admit(stack, &query->running, err);
+    bool is_listed = query->running.is_admitted;
+    if (code == PF_OK) code = start(query, err);
+    if (code != PF_OK) {
+        if (is_listed) end(query, code, err);
+        query->is_over = true;
+        pf_query_free(query);
+        return code;
+    }
+    *out_query = query;
+    return PF_OK;
+}
+
+/* ---- rows ---- */
+
+pf_str pf_query_id(const struct pf_query *query) {
+    return query->running.id;
+}
+
+enum pf_route pf_query_route(const struct pf_query *query) {
+    return query->route;
+}
+
+const struct pf_column *pf_query_columns(struct pf_query *query, size_t *out_count) {
+    size_t count = 0;
+    if (query->columns || query->is_over) {
+        *out_count = query->column_name_count;
+        return query->columns;
+    }
+    const struct pf_column *columns = pf_rows_columns(query->rows, &count);
+    query->columns = PF_ARENA_ARRAY(query->arena, struct pf_column, count);
+    for (size_t i = 0; i < count; i++) {
+        query->columns[i] = columns[i];
+        /* The last fragment's own names are generated; the statement's are what the user wrote. */
+        if (query->column_name_count == count) query->columns[i].name = query->column_names[i].name;
+    }
+    query->column_name_count = count;
+    *out_count = count;
+    return query->columns;
+}
+
+enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk **out_chunk, struct pf_error *err) {
+    struct pf_error own;
+    if (!err) err = &own;
+    const struct pf_chunk *chunk = NULL;
+    if (query->is_over) {
+        *out_chunk = NULL;
+        return PF_OK;
+    }
+    enum pf_code code = running_check(&query->running, err);
+    if (code == PF_OK) code = pf_rows_next(query->rows, &chunk, err);
+    code = running_explain_stop(&query->running, code, err);
+    if (code == PF_OK && chunk) {
+        query->row_count += (int64_t)chunk->row_count;
+        query->stats.rows = query->row_count;
+        if (query->max_rows && query->row_count > query->max_rows) {
+            code = pf_error_set(err, PF_TOO_LARGE, __FILE__, __LINE__,
+                                "the result has more than %lld rows (max_rows): add a LIMIT or raise the limit",
+                                (long long)query->max_rows);
+        }
+    }
+    if (code != PF_OK || !chunk) end(query, code, err);
+    PF_TRY(code);
+    *out_chunk = chunk;
+    return PF_OK;
+}
+
+void pf_query_get_stats(const struct pf_query *query, struct pf_query_stats *out_stats) {
+    *out_stats = query->stats;
+    if (!out_stats->wall_us) {
+        out_stats->wall_us = (pf_clock_mono_ms() - query->running.started_mono_ms) * 1000;
+    }
+}
+
+struct pf_query *pf_query_free(struct pf_query *query) {
+    if (!query) return NULL;
+    if (!query->is_over) {
+        struct pf_error err;
+        atomic_store(&query->running.stop, STOP_CANCELLED);
+        enum pf_code code = pf_error_set(&err, PF_CANCELLED, __FILE__, __LINE__, "the rows were not read to their end");
+        if (query->session) pf_session_interrupt(query->session);
+        end(query, code, &err);
+    }
+    pf_arena_free(query->arena);
+    return NULL;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of query/ share: the stack's parts, a running query, its progress. */
+#ifndef PF_QUERY_INTERNAL_H
+#define PF_QUERY_INTERNAL_H
+
+#include "catalog/catalog.h"
+#include "exchange/exchange.h"
+#include "plan/plan.h"
+#include "query/query.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct pf_fleet;
+struct pf_redis;
+struct pf_sync;
+
+enum {
+    MAX_ATTEMPTS = 3,       /* of one task */
+    RECORD_KEEP = 1000,     /* finished queries whose records this process keeps */
+    RECORD_TTL_MS = 3600000, /* in Redis */
+    MAX_SQL_BYTES = 1 << 20
+};
+
+/* ---- progress of a query: written by its thread, read by others, under the stack's mutex ---- */
+
+struct stage_progress {
+    int id;
+    pf_str title, exchange, single_reason;
+    int tasks, done, retries;
+    int64_t rows, bytes, scanned_bytes, started_ms, ended_ms; /* monotonic; ended 0: runs */
+};
+
+enum query_state { QUERY_WAITING, QUERY_PLANNING, QUERY_RUNNING, QUERY_DONE, QUERY_FAILED, QUERY_CANCELLED };
+
+enum stop_reason { STOP_NOT, STOP_CANCELLED, STOP_TIMEOUT };
+
+struct running {
+    struct running *next, *previous;
+    pf_str id, sql;
+    int64_t started_wall_ms, started_mono_ms, deadline_mono_ms; /* deadline 0: none */
+    atomic_int stop; /* enum stop_reason */
+    bool is_admitted;
+    struct {         /* by the stack's mutex */
+        enum query_state state;
+        struct pf_session *session; /* what a stop interrupts */
+        struct pf_query_stats stats;
+        struct stage_progress *stages;
+        size_t stage_count, stage_capacity;
+        struct pf_error failure;
+    } locked;
+};
+
+/* ---- the stack ---- */
+
+struct finished_record {
+    char id[40];
+    char *json;
+};
+
+struct defined_view {
+    pf_str full_name, scan_name;
+};
+
+struct pf_stack {
+    struct pf_arena *arena;
+    struct pf_stack_options options; /* strings in the arena, defaults filled in */
+    pf_str coordinator_id, run_path, exchange_path;
+    bool owns_exchange_path;
+    struct pf_store *store;
+    struct pf_catalog *catalog;
+
+    pthread_mutex_t start_mutex; /* guards the parts below until they are there; then they stay */
+    struct pf_engine *planner_engine, *local_engine;
+    struct pf_exchange *exchange;
+    struct pf_redis *redis;
+    struct pf_sync *sync;
+    struct pf_fleet *fleet;
+    pf_str worker_event;
+    size_t view_count, view_capacity; /* of the local engine */
+    struct defined_view *views;
+
+    pthread_t keeper;
+    bool has_keeper;
+    pthread_cond_t changed; /* a query was admitted or ended; the stack is closing */
+    struct {
+        pthread_mutex_t mutex;
+        bool is_closing;
+        struct running *first;
+        int running_count, waiting_count;
+        struct finished_record records[RECORD_KEEP];
+        size_t record_next;
+        struct pf_sync *sync; /* as above; for the keeper and the fleet's threads */
+    } locked;
+};
+
+/* stack.c: parts that start when they are first needed. */
+enum pf_code stack_need_planner(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code stack_need_local(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK; /* engine and exchange */
+enum pf_code stack_need_fleet(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK; /* sync too */
+/* Brings workers to life; returns at once. */
+enum pf_code stack_wake_workers(struct pf_stack *stack, int count, struct pf_error *err) PF_MUST_CHECK;
+
+/* keeper.c: time limits, cancellation, Redis, orphans. */
+enum pf_code keeper_start(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK;
+void keeper_stop(struct pf_stack *stack);
+
+/* running.c: the list of queries and their records. */
+enum pf_code running_admit(struct pf_stack *stack, struct running *running, struct pf_error *err) PF_MUST_CHECK;
+void running_end(struct pf_stack *stack, struct running *running, enum pf_code code, const struct pf_error *err);
+void running_set_state(struct pf_stack *stack, struct running *running, enum query_state state);
+/* The session that a stop interrupts from now on; NULL for none. */
+void running_set_session(struct pf_stack *stack, struct running *running, struct pf_session *session);
+/* PF_CANCELLED or PF_TIMEOUT once the query has been told to stop. */
+enum pf_code running_check(const struct running *running, struct pf_error *err) PF_MUST_CHECK;
+/* What an interrupted statement means: the reason of the stop instead of "interrupted". */
+enum pf_code running_explain_stop(const struct running *running, enum pf_code code, struct pf_error *err);
+pf_str running_record_json(struct pf_stack *stack, struct running *running, struct pf_arena *arena);
+
+/* ---- tables of a statement ---- */
+
+struct lake_table {
+    struct pf_table *table;
+    struct pf_table_totals totals;
+    pf_str scan_name; /* main.orders@<snapshot>.<schema> */
+    pf_str *column_names, *column_types;
+    size_t column_count;
+    pf_str read_options; /* goes behind the files in read_parquet */
+};
+
+struct lake_tables {
+    struct lake_table *items;
+    size_t count;
+    int64_t size_bytes;
+};
+
+/* resolve_tables.c. Names that the catalog doesn't know are left to the binder. `all`: every table there is. */
+enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *statement, bool all,
+                            struct pf_arena *arena, struct lake_tables *out_tables, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code define_planner_tables(struct pf_stack *stack, const struct lake_tables *tables,
+                                   struct pf_error *err) PF_MUST_CHECK;
+enum pf_code define_local_views(struct pf_stack *stack, const struct lake_tables *tables, struct pf_arena *arena,
+                                struct pf_error *err) PF_MUST_CHECK;
+const struct lake_table *find_lake_table(const struct lake_tables *tables, pf_str scan_name);
+
+/* ---- a query ---- */
+
+enum explain_kind { EXPLAIN_NOT, EXPLAIN_PLAN, EXPLAIN_ANALYZE };
+
+struct pf_query {
+    struct pf_stack *stack;
+    struct pf_arena *arena;
+    struct running running;
+    pf_str sql; /* without EXPLAIN */
+    enum explain_kind explain;
+    enum pf_route asked, route;
+    struct lake_tables tables;
+    const struct pf_column *column_names; /* as the user wrote them (route fleet) */
+    size_t column_name_count;
+    struct pf_session *session; /* of the local engine: streams the rows */
+    struct pf_rows *rows;
+    int64_t max_rows, row_count;
+    bool is_spread;             /* has keys in Redis and files in the exchange */
+    size_t bound_input_count;   /* of the last fragment, in the local exchange */
+    struct pf_column *columns;
+    struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
+    bool is_over;
+};
+
+/* coordinator.c: plans, runs all stages, and leaves the last fragment streaming in query->rows.
+ * PF_UNSUPPORTED with `out_reason`: can't be spread, nothing was run. */
+enum pf_code coordinate(struct pf_query *query, pf_str *out_reason, struct pf_error *err) PF_MUST_CHECK;
+void coordinate_clean_up(struct pf_query *query);
+struct pf_plan;
+struct pf_planner_options;
+enum pf_code make_plan(struct pf_query *query, struct pf_plan **out_plan, struct pf_error *err) PF_MUST_CHECK;
+void planner_options(const struct pf_stack *stack, struct pf_planner_options *options);
+
+/* explain.c: lines of text. The plan of route fleet without running it; of route local, DuckDB's own; what a query that
+ * has run did. */
+struct pf_buf;
+enum pf_code explain_plan(struct pf_query *query, struct pf_buf *out, struct pf_error *err) PF_MUST_CHECK;
+void explain_analyzed(const struct pf_query *query, struct pf_buf *out);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* Names of a statement -> tables of the lake, in two forms: for planning a view over lake_scan('main.orders@<snapshot>.<schema>'),
+ * for running here a view over read_parquet. The snapshot in the scan name keeps the two and the tasks in step. */
+#include "query/query_internal.h"
+
+#include "base/buf.h"
+#include "query/task.h"
+
+#include <string.h>
+
+enum { MAX_VIEW_BYTES = 64 << 20 };
+
+static enum pf_code describe_columns(struct lake_table *lake, struct pf_arena *arena, struct pf_error *err) {
+    const struct pf_iceberg_schema *schema = lake->table->schema;
+    lake->column_count = schema->field_count;
+    lake->column_names = PF_ARENA_ARRAY(arena, pf_str, schema->field_count);
+    lake->column_types = PF_ARENA_ARRAY(arena, pf_str, schema->field_count);
+    for (size_t i = 0; i < schema->field_count; i++) {
+        lake->column_names[i] = schema->fields[i].name;
+        enum pf_code code = pf_iceberg_type_sql(schema->fields[i].type, arena, &lake->column_types[i], err);
+        if (code != PF_OK) {
+            return pf_error_wrap(err, code, "table %.*s, column '%.*s'", PF_STR_ARG(lake->table->full_name),
+                                 PF_STR_ARG(schema->fields[i].name));
+        }
+    }
+    struct pf_read_mapping mapping;
+    PF_TRY(pf_iceberg_read_mapping(lake->table->metadata, schema, NULL, 0, arena, &mapping, err));
+    if (!mapping.is_by_name) {
+        lake->read_options = pf_arena_printf(arena, ", schema := %.*s", PF_STR_ARG(mapping.schema_sql));
+    }
+    return PF_OK;
+}
+
+static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, struct pf_arena *arena,
+                              struct lake_tables *tables, size_t *capacity, struct pf_error *err) {
+    struct lake_table lake = {0};
+    PF_TRY(pf_catalog_load(stack->catalog, id, arena, &lake.table, err));
+    for (size_t i = 0; i < tables->count; i++) {
+        if (pf_str_equal(tables->items[i].table->full_name, lake.table->full_name)) return PF_OK;
+    }
+    PF_TRY(pf_catalog_totals(stack->catalog, lake.table, &lake.totals, err));
+    PF_TRY(describe_columns(&lake, arena, err));
+    lake.scan_name = pf_arena_printf(arena, "%.*s@%lld.%d", PF_STR_ARG(lake.table->full_name),
+                                     (long long)(lake.table->snapshot ? lake.table->snapshot->id : 0), lake.table->schema->id);
+    tables->size_bytes += lake.totals.size_bytes;
+    PF_ARENA_PUSH(arena, tables->items, tables->count, *capacity) = lake;
+    return PF_OK;
+}
+
+static enum pf_code add_all_tables(struct pf_stack *stack, struct pf_arena *arena, struct lake_tables *tables,
+                                   size_t *capacity, struct pf_error *err) {
+    pf_str *spaces = NULL, *names = NULL;
+    size_t space_count = 0, name_count = 0;
+    PF_TRY(pf_catalog_list_namespaces(stack->catalog, arena, &spaces, &space_count, err));
+    for (size_t i = 0; i < space_count; i++) {
+        PF_TRY(pf_catalog_list_tables(stack->catalog, spaces[i], arena, &names, &name_count, err));
+        for (size_t j = 0; j < name_count; j++) {
+            enum pf_code code =
+                add_table(stack, (struct pf_table_id){spaces[i], names[j]}, arena, tables, capacity, err);
+            if (code != PF_OK && code != PF_NOT_FOUND) return code; /* not found: dropped meanwhile */
+        }
+    }
+    return PF_OK;
+}
+
+static bool may_be_ours(const struct pf_table_name *name) {
+    if (name->catalog.len && !pf_str_equal_nocase(name->catalog, PF_STR("memory"))) return false;
+    return !pf_str_equal_nocase(name->schema, PF_STR("information_schema")) &&
+           !pf_str_equal_nocase(name->schema, PF_STR("pg_catalog"));
+}
+
+enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *statement, bool all,
+                            struct pf_arena *arena, struct lake_tables *out_tables, struct pf_error *err) {
+    struct lake_tables tables = {0};
+    size_t capacity = 0;
+    if (all) PF_TRY(add_all_tables(stack, arena, &tables, &capacity, err));
+    for (size_t i = 0; i < statement->table_count && !all; i++) {
+        const struct pf_table_name *name = &statement->tables[i];
+        if (!may_be_ours(name)) continue;
+        struct pf_table_id id = {name->schema, name->name};
+        bool exists = false;
+        enum pf_code code = pf_catalog_exists(stack->catalog, id, &exists, err);
+        if (code == PF_OK && !exists) continue; /* a CTE, a view of DuckDB, or unknown: the binder says so */
+        if (code == PF_INVALID) continue;
+        PF_TRY(code);
+        PF_TRY(add_table(stack, id, arena, &tables, &capacity, err));
+    }
+    *out_tables = tables;
+    return PF_OK;
+}
+
+const struct lake_table *find_lake_table(const struct lake_tables *tables, pf_str scan_name) {
+    for (size_t i = 0; i < tables->count; i++) {
+        if (pf_str_equal(tables->items[i].scan_name, scan_name)) return &tables->items[i];
+    }
+    return NULL;
+}
+
+enum pf_code define_planner_tables(struct pf_stack *stack, const struct lake_tables *tables, struct pf_error *err) {
+    for (size_t i = 0; i < tables->count; i++) {
+        const struct lake_table *lake = &tables->items[i];
+        struct pf_table_shape shape = {
+            .schema = lake->table->id.space,
+            .name = lake->table->id.name,
+            .scan_name = lake->scan_name,
+            .column_names = lake->column_names,
+            .column_types = lake->column_types,
+            .column_count = lake->column_count,
+            .row_count = lake->totals.row_count,
+        };
+        PF_TRY(pf_engine_define_table(stack->planner_engine, &shape, err));
+    }
+    return PF_OK;
+}
+
+/* ---- views for running here ---- */
+
+static enum pf_code local_view_sql(struct pf_stack *stack, const struct lake_table *lake, struct pf_arena *arena,
+                                   pf_str *out_sql, struct pf_error *err) {
+    struct pf_file_list files;
+    PF_TRY(pf_catalog_plan_files(stack->catalog, lake->table, NULL, 0, arena, &files, err));
+    struct stage_input input = {.kind = PF_INPUT_SCAN, .role = PF_ROLE_WHOLE, .read_options = lake->read_options};
+    input.column_count = lake->column_count;
+    input.columns = PF_ARENA_ARRAY(arena, struct task_column, lake->column_count);
+    for (size_t i = 0; i < lake->column_count; i++) {
+        input.columns[i] = (struct task_column){lake->column_names[i], lake->column_types[i]};
+    }
+    input.split_count = files.count;
+    input.splits = PF_ARENA_ARRAY(arena, struct task_split, files.count);
+    for (size_t i = 0; i < files.count; i++) {
+        pf_str path = files.files[i].local_path.len ? files.files[i].local_path : files.files[i].path;
+        input.splits[i] = (struct task_split){path, 0, -1};
+    }
+    struct stage_message stage = {.sql = PF_STR("SELECT * FROM ${0}"), .inputs = &input, .input_count = 1};
+    struct task_input nothing = {0};
+    struct task_message task = {.inputs = &nothing, .input_count = 1};
+    return task_render_sql(&stage, &task, PF_STR_EMPTY, arena, out_sql, err);
+}
+
+static struct defined_view *find_view_locked(struct pf_stack *stack, pf_str full_name) {
+    for (size_t i = 0; i < stack->view_count; i++) {
+        if (pf_str_equal(stack->views[i].full_name, full_name)) return &stack->views[i];
+    }
+    return NULL;
+}
+
+static enum pf_code define_local_view_locked(struct pf_stack *stack, const struct lake_table *lake,
+                                             struct pf_arena *arena, struct pf_error *err) {
+    struct defined_view *view = find_view_locked(stack, lake->table->full_name);
+    if (view && pf_str_equal(view->scan_name, lake->scan_name)) return PF_OK;
+    pf_str sql;
+    PF_TRY(local_view_sql(stack, lake, arena, &sql, err));
+    PF_TRY(pf_engine_define_view(stack->local_engine, lake->table->id.space, lake->table->id.name, sql, err));
+    if (!view) {
+        view = &PF_ARENA_PUSH(stack->arena, stack->views, stack->view_count, stack->view_capacity);
+        view->full_name = pf_arena_str(stack->arena, lake->table->full_name);
+    }
+    view->scan_name = pf_arena_str(stack->arena, lake->scan_name);
+    return PF_OK;
+}
+
+enum pf_code define_local_views(struct pf_stack *stack, const struct lake_tables *tables, struct pf_arena *arena,
+                                struct pf_error *err) {
+    enum pf_code code = PF_OK;
+    pthread_mutex_lock(&stack->start_mutex);
+    for (size_t i = 0; i < tables->count && code == PF_OK; i++) {
+        code = define_local_view_locked(stack, &tables->items[i], arena, err);
+    }
+    pthread_mutex_unlock(&stack->start_mutex);
+    return code;
+}

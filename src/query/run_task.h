@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Binding a fragment's datasets and running it: on a worker as one task, in the coordinator as the last fragment. */
+#ifndef PF_QUERY_RUN_TASK_H
+#define PF_QUERY_RUN_TASK_H
+
+#include "exchange/exchange.h"
+#include "query/task.h"
+
+/* Makes exchange_read('<prefix>.<i>') work for every dataset of the task. On failure nothing stays bound. */
+enum pf_code bind_inputs(struct pf_exchange *exchange, const struct stage_message *stage,
+                         const struct task_message *task, pf_str prefix, struct pf_arena *arena,
+                         struct pf_error *err) PF_MUST_CHECK;
+void unbind_inputs(struct pf_exchange *exchange, size_t input_count, pf_str prefix);
+
+/* Runs a task to its end: the fragment into the exchange under `key`. `prefix` is unique in this process. */
+struct task_run {
+    struct pf_exchange *exchange;
+    struct pf_session *session;
+    const struct stage_message *stage;
+    const struct task_message *task;
+    pf_str prefix, key;
+};
+enum pf_code run_task(const struct task_run *run, struct pf_arena *arena, struct task_result *out_result,
+                      struct pf_error *err) PF_MUST_CHECK;
+
+#endif

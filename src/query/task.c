@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+#include "query/task.h"
+
+#include "base/json.h"
+
+enum { MAX_MESSAGE_BYTES = 64 << 20 };
+
+/* ---- encode ---- */
+
+static void put_splits(struct pf_json_out *out, const struct task_split *splits, size_t count) {
+    pf_json_key(out, "splits");
+    pf_json_open_array(out);
+    for (size_t i = 0; i < count; i++) {
+        pf_json_open_array(out);
+        pf_json_put_str(out, splits[i].path);
+        pf_json_put_i64(out, splits[i].first_row);
+        pf_json_put_i64(out, splits[i].last_row);
+        pf_json_close_array(out);
+    }
+    pf_json_close_array(out);
+}
+
+static void put_stage_input(struct pf_json_out *out, const struct stage_input *input) {
+    pf_json_open_object(out);
+    pf_json_field_i64(out, "kind", input->kind);
+    pf_json_field_i64(out, "role", input->role);
+    if (input->kind == PF_INPUT_SCAN) {
+        pf_json_field_str(out, "options", input->read_options);
+        pf_json_key(out, "columns");
+        pf_json_open_array(out);
+        for (size_t i = 0; i < input->column_count; i++) {
+            pf_json_put_str(out, input->columns[i].name);
+            pf_json_put_str(out, input->columns[i].type);
+        }
+        pf_json_close_array(out);
+        put_splits(out, input->splits, input->split_count);
+    } else {
+        pf_json_field_i64(out, "partitions", input->partition_count);
+        pf_json_field_str(out, "outputs", input->outputs_json);
+    }
+    pf_json_close_object(out);
+}
+
+/* A message that is too large comes out empty; its reader then says that it isn't JSON. */
+static pf_str take_text(struct pf_buf *buf, struct pf_arena *arena) {
+    pf_str text = buf->failed ? PF_STR_EMPTY : pf_arena_str(arena, pf_buf_view(buf));
+    pf_buf_clear(buf);
+    return text;
+}
+
+pf_str stage_message_encode(const struct stage_message *message, struct pf_arena *arena) {
+    struct pf_buf buf;
+    struct pf_json_out out;
+    pf_buf_init(&buf, MAX_MESSAGE_BYTES);
+    pf_json_begin(&out, &buf);
+    pf_json_open_object(&out);
+    pf_json_field_str(&out, "sql", message->sql);
+    pf_json_field_i64(&out, "partitions", message->partition_count);
+    pf_json_key(&out, "inputs");
+    pf_json_open_array(&out);
+    for (size_t i = 0; i < message->input_count; i++) put_stage_input(&out, &message->inputs[i]);
+    pf_json_close_array(&out);
+    pf_json_close_object(&out);
+    return take_text(&buf, arena);
+}
+
+pf_str task_message_encode(const struct task_message *message, struct pf_arena *arena) {
+    struct pf_buf buf;
+    struct pf_json_out out;
+    pf_buf_init(&buf, MAX_MESSAGE_BYTES);
+    pf_json_begin(&out, &buf);
+    pf_json_open_array(&out);
+    for (size_t i = 0; i < message->input_count; i++) {
+        const struct task_input *input = &message->inputs[i];
+        pf_json_open_object(&out);
+        put_splits(&out, input->splits, input->split_count);
+        pf_json_field_i64(&out, "first_partition", input->first_partition);
+        pf_json_field_i64(&out, "partitions", input->partition_count);
+        pf_json_field_i64(&out, "first_output", input->first_output);
+        pf_json_field_i64(&out, "outputs", input->output_count);
+        pf_json_close_object(&out);
+    }
+    pf_json_close_array(&out);
+    return take_text(&buf, arena);
+}
+
+pf_str task_result_encode(const struct task_result *result, struct pf_arena *arena) {
+    struct pf_buf buf;
+    struct pf_json_out out;
+    pf_buf_init(&buf, MAX_MESSAGE_BYTES);
+    pf_json_begin(&out, &buf);
+    pf_json_open_object(&out);
+    pf_json_field_str(&out, "output", result->output_json);
+    pf_json_field_i64(&out, "rows", result->rows);
+    pf_json_field_i64(&out, "bytes", result->bytes);
+    pf_json_field_i64(&out, "wall_us", result->wall_us);
+    pf_json_field_str(&out, "worker", result->worker);
+    pf_json_close_object(&out);
+    return take_text(&buf, arena);
+}
+
+/* ---- decode ---- */
+
+static enum pf_code get_splits(pf_json *object, struct pf_arena *arena, struct task_split **out_splits,
+                               size_t *out_count, struct pf_error *err) {
+    pf_json *list = pf_json_get(object, "splits");
+    struct task_split *splits = PF_ARENA_ARRAY(arena, struct task_split, pf_json_count(list));
+    for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
+        struct pf_json_each part = pf_json_each(each.value);
+        if (part.count != 3) PF_FAIL(err, PF_INVALID, "task message: a split has %zu members, not 3", part.count);
+        struct task_split *split = &splits[each.index];
+        if (pf_json_next(&part)) split->path = pf_json_as_str(part.value, PF_STR_EMPTY);
+        if (pf_json_next(&part)) split->first_row = pf_json_as_i64(part.value, 0);
+        if (pf_json_next(&part)) split->last_row = pf_json_as_i64(part.value, -1);
+        if (split->path.len == 0) PF_FAIL(err, PF_INVALID, "task message: a split has no path");
+    }
+    *out_splits = splits;
+    *out_count = pf_json_count(list);
+    return PF_OK;
+}
+
+static enum pf_code get_stage_input(pf_json *object, struct pf_arena *arena, struct stage_input *input,
+                                    struct pf_error *err) {
+    int64_t kind, role;
+    PF_TRY(pf_json_need_i64(object, "kind", "stage message", &kind, err));
+    PF_TRY(pf_json_need_i64(object, "role", "stage message", &role, err));
+    if (kind < 0 || kind > PF_INPUT_DATASET || role < 0 || role > PF_ROLE_WHOLE) {
+        PF_FAIL(err, PF_INVALID, "stage message: input kind %lld with role %lld", (long long)kind, (long long)role);
+    }
+    input->kind = (enum pf_input_kind)kind;
+    input->role = (enum pf_input_role)role;
+    input->read_options = pf_json_get_str(object, "options", PF_STR_EMPTY);
+    input->outputs_json = pf_json_get_str(object, "outputs", PF_STR_EMPTY);
+    input->partition_count = (int)pf_json_get_i64(object, "partitions", 1);
+    pf_json *columns = pf_json_get(object, "columns");
+    input->column_count = pf_json_count(columns) / 2;
+    input->columns = PF_ARENA_ARRAY(arena, struct task_column, input->column_count);
+    for (struct pf_json_each each = pf_json_each(columns); pf_json_next(&each);) {
+        if (each.index / 2 >= input->column_count) break;
+        pf_str text = pf_json_as_str(each.value, PF_STR_EMPTY);
+        struct task_column *column = &input->columns[each.index / 2];
+        if (each.index % 2 == 0) {
+            column->name = text;
+        } else {
+            column->type = text;
+        }
+    }
+    return get_splits(object, arena, &input->splits, &input->split_count, err);
+}
+
+enum pf_code stage_message_decode(pf_str json, struct pf_arena *arena, struct stage_message *out_message,
+                                  struct pf_error *err) {
+    struct stage_message message = {0};
+    pf_json *root = NULL;
+    PF_TRY(pf_json_parse(json, arena, "stage message", &root, err));
+    PF_TRY(pf_json_need_str(root, "sql", "stage message", &message.sql, err));
+    message.partition_count = (int)pf_json_get_i64(root, "partitions", 1);
+    pf_json *inputs = pf_json_get(root, "inputs");
+    message.input_count = pf_json_count(inputs);
+    message.inputs = PF_ARENA_ARRAY(arena, struct stage_input, message.input_count);
+    for (struct pf_json_each each = pf_json_each(inputs); pf_json_next(&each);) {
+        PF_TRY(get_stage_input(each.value, arena, &message.inputs[each.index], err));
+    }
+    *out_message = message;
+    return PF_OK;
+}
+
+enum pf_code task_message_decode(pf_str json, struct pf_arena *arena, struct task_message *out_message,
+                                 struct pf_error *err) {
+    struct task_message message = {0};
+    pf_json *root = NULL;
+    PF_TRY(pf_json_parse(json, arena, "task message", &root, err));
+    message.input_count = pf_json_count(root);
+    message.inputs = PF_ARENA_ARRAY(arena, struct task_input, message.input_count);
+    for (struct pf_json_each each = pf_json_each(root); pf_json_next(&each);) {
+        struct task_input *input = &message.inputs[each.index];
+        PF_TRY(get_splits(each.value, arena, &input->splits, &input->split_count, err));
+        input->first_partition = (int)pf_json_get_i64(each.value, "first_partition", 0);
+        input->partition_count = (int)pf_json_get_i64(each.value, "partitions", 1);
+        input->first_output = (int)pf_json_get_i64(each.value, "first_output", 0);
+        input->output_count = (int)pf_json_get_i64(each.value, "outputs", -1);
+    }
+    *out_message = message;
+    return PF_OK;
+}
+
+enum pf_code task_result_decode(pf_str json, struct pf_arena *arena, struct task_result *out_result,
+                                struct pf_error *err) {
+    pf_json *root = NULL;
+    struct task_result result = {0};
+    PF_TRY(pf_json_parse(json, arena, "task result", &root, err));
+    PF_TRY(pf_json_need_str(root, "output", "task result", &result.output_json, err));
+    result.rows = pf_json_get_i64(root, "rows", 0);
+    result.bytes = pf_json_get_i64(root, "bytes", 0);
+    result.wall_us = pf_json_get_i64(root, "wall_us", 0);
+    result.worker = pf_json_get_str(root, "worker", PF_STR_EMPTY);
+    *out_result = result;
+    return PF_OK;
+}
+
+/* ---- render ---- */
+
+static void put_quoted(struct pf_buf *out, pf_str text, char quote) {
+    pf_buf_put_char(out, quote);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == quote) pf_buf_put_char(out, quote);
+        pf_buf_put_char(out, text.ptr[i]);
+    }
+    pf_buf_put_char(out, quote);
+}
+
+static pf_str quote(pf_str text, char mark, struct pf_arena *arena) {
+    struct pf_buf buf;
+    pf_buf_init(&buf, MAX_MESSAGE_BYTES);
+    put_quoted(&buf, text, mark);
+    return take_text(&buf, arena);
+}
+
+pf_str sql_quote_text(pf_str text, struct pf_arena *arena) {
+    return quote(text, '\'', arena);
+}
+
+pf_str sql_quote_name(pf_str name, struct pf_arena *arena) {
+    return quote(name, '"', arena);
+}
+
+/* The explicit casts cost nothing where the file has the type already, and make every file look alike. */
+static void put_columns(struct pf_buf *out, const struct stage_input *input) {
+    for (size_t i = 0; i < input->column_count; i++) {
+        const struct task_column *column = &input->columns[i];
+        pf_buf_put_cstr(out, i ? ", CAST(" : "CAST(");
+        put_quoted(out, column->name, '"');
+        pf_buf_printf(out, " AS %.*s) AS ", PF_STR_ARG(column->type));
+        put_quoted(out, column->name, '"');
+    }
+    if (input->column_count == 0) pf_buf_put_cstr(out, "1 AS pf_row");
+}
+
+static void put_no_rows(struct pf_buf *out, const struct stage_input *input) {
+    pf_buf_put_cstr(out, "SELECT ");
+    for (size_t i = 0; i < input->column_count; i++) {
+        const struct task_column *column = &input->columns[i];
+        pf_buf_printf(out, "%sCAST(NULL AS %.*s) AS ", i ? ", " : "", PF_STR_ARG(column->type));
+        put_quoted(out, column->name, '"');
+    }
+    pf_buf_put_cstr(out, input->column_count ? " WHERE false" : "1 AS pf_row WHERE false");
+}
+
+static bool is_whole(const struct task_split *split) {
+    return split->first_row == 0 && split->last_row < 0;
+}
+
+/* Whole files together in one read_parquet, parts of files each in one of its own. */
+static void put_scan(struct pf_buf *out, const struct stage_input *input, const struct task_split *splits,
+                     size_t count) {
+    size_t whole_count = 0, printed = 0;
+    for (size_t i = 0; i < count; i++) whole_count += is_whole(&splits[i]);
+    pf_buf_put_char(out, '(');
+    if (whole_count) {
+        pf_buf_put_cstr(out, "SELECT ");
+        put_columns(out, input);
+        pf_buf_put_cstr(out, " FROM read_parquet([");
+        for (size_t i = 0; i < count; i++) {
+            if (!is_whole(&splits[i])) continue;
+            if (printed++) pf_buf_put_char(out, ',');
+            put_quoted(out, splits[i].path, '\'');
+        }
+        pf_buf_printf(out, "]%.*s)", PF_STR_ARG(input->read_options));
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (is_whole(&splits[i])) continue;
+        pf_buf_put_cstr(out, printed++ ? " UNION ALL SELECT " : "SELECT ");
+        put_columns(out, input);
+        pf_buf_put_cstr(out, " FROM read_parquet([");
+        put_quoted(out, splits[i].path, '\'');
+        pf_buf_printf(out, "]%.*s, file_row_number=true) WHERE file_row_number >= %lld",
+                      PF_STR_ARG(input->read_options), (long long)splits[i].first_row);
+        if (splits[i].last_row >= 0) {
+            pf_buf_printf(out, " AND file_row_number <= %lld", (long long)splits[i].last_row);
+        }
+    }
+    if (count == 0) put_no_rows(out, input);
+    pf_buf_put_char(out, ')');
+}
+
+static void put_input(struct pf_buf *out, const struct stage_message *stage, const struct task_message *task,
+                      size_t index, pf_str input_prefix) {
+    const struct stage_input *input = &stage->inputs[index];
+    if (input->kind == PF_INPUT_DATASET) {
+        pf_buf_printf(out, "exchange_read('%.*s.%zu')", PF_STR_ARG(input_prefix), index);
+    } else if (input->role == PF_ROLE_WHOLE) {
+        put_scan(out, input, input->splits, input->split_count);
+    } else {
+        put_scan(out, input, task->inputs[index].splits, task->inputs[index].split_count);
+    }
+}
+
+/* "${12}" at `at`: its number and where it ends. Text in quotes holds no places: see skip_quoted. */
+static bool read_place(pf_str sql, size_t at, size_t *out_index, size_t *out_end) {
+    size_t close = pf_str_find_char(sql, '}', at);
+    int64_t number;
+    if (at + 2 >= sql.len || sql.ptr[at] != '$' || sql.ptr[at + 1] != '{' || close == SIZE_MAX) return false;
+    if (!pf_str_to_i64(pf_str_slice(sql, at + 2, close), &number) || number < 0) return false;
+    *out_index = (size_t)number;
+    *out_end = close + 1;
+    return true;
+}
+
+/* The end of the quoted text or name that starts at `at`; doubled quotes are two quoted texts in a row. */
+static size_t skip_quoted(pf_str sql, size_t at) {
+    size_t close = pf_str_find_char(sql, sql.ptr[at], at + 1);
+    return close == SIZE_MAX ? sql.len : close + 1;
+}
+
+enum pf_code task_render_sql(const struct stage_message *stage, const struct task_message *task, pf_str input_prefix,
+                             struct pf_arena *arena, pf_str *out_sql, struct pf_error *err) {
+    struct pf_buf out;
+    if (task->input_count != stage->input_count) {
+        PF_FAIL(err, PF_BUG, "task has %zu inputs, its stage %zu", task->input_count, stage->input_count);
+    }
+    pf_buf_init(&out, MAX_MESSAGE_BYTES);
+    for (size_t at = 0; at < stage->sql.len;) {
+        size_t index, end;
+        char c = stage->sql.ptr[at];
+        if (c == '\'' || c == '"') {
+            end = skip_quoted(stage->sql, at);
+            pf_buf_put_str(&out, pf_str_slice(stage->sql, at, end));
+        } else if (c == '$' && read_place(stage->sql, at, &index, &end)) {
+            if (index >= stage->input_count) {
+                pf_buf_clear(&out);
+                PF_FAIL(err, PF_BUG, "fragment names input %zu, there are %zu", index, stage->input_count);
+            }
+            put_input(&out, stage, task, index, input_prefix);
+        } else {
+            end = at + 1;
+            pf_buf_put_char(&out, c);
+        }
+        at = end;
+    }
+    if (out.failed) {
+        pf_buf_clear(&out);
+        PF_FAIL(err, PF_TOO_LARGE, "fragment is over %d bytes with its inputs", MAX_MESSAGE_BYTES);
+    }
+    *out_sql = take_text(&out, arena);
+    return PF_OK;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* What the coordinator tells a worker and what it hears back, as JSON.
+ *
+ * A stage is stored once: the fragment and what all its tasks share. A task says which part of each input is its own.
+ * A result is the exchange's description of what was written, with counters. The same structs, without the JSON, run
+ * the last fragment where the coordinator is. */
+#ifndef PF_QUERY_TASK_H
+#define PF_QUERY_TASK_H
+
+#include "plan/plan.h"
+
+/* One column of a lake table: read it by name, as this type. */
+struct task_column {
+    pf_str name, type;
+};
+
+/* A file, or some of its rows: last_row -1 is the end. */
+struct task_split {
+    pf_str path;
+    int64_t first_row, last_row;
+};
+
+struct stage_input {
+    enum pf_input_kind kind;
+    enum pf_input_role role;
+    /* PF_INPUT_SCAN */
+    pf_str read_options; /* goes behind the list of files in read_parquet(...); starts with a comma or is empty */
+    struct task_column *columns;
+    size_t column_count;
+    struct task_split *splits; /* PF_ROLE_WHOLE: all there are */
+    size_t split_count;
+    /* PF_INPUT_DATASET */
+    pf_str outputs_json; /* array of strings: what each producer published */
+    int partition_count;
+};
+
+struct stage_message {
+    pf_str sql; /* with ${i} for the inputs */
+    int partition_count;
+    struct stage_input *inputs;
+    size_t input_count;
+};
+
+struct task_input {
+    struct task_split *splits; /* of a driving scan */
+    size_t split_count;
+    int first_partition, partition_count; /* of an aligned dataset */
+    int first_output, output_count;       /* of a driving dataset: producers; count -1: all */
+};
+
+struct task_message {
+    struct task_input *inputs; /* as many as the stage has */
+    size_t input_count;
+};
+
+struct task_result {
+    pf_str output_json; /* for pf_exchange_output_decode */
+    int64_t rows, bytes, wall_us;
+    pf_str worker;
+};
+
+pf_str stage_message_encode(const struct stage_message *message, struct pf_arena *arena);
+enum pf_code stage_message_decode(pf_str json, struct pf_arena *arena, struct stage_message *out_message,
+                                  struct pf_error *err) PF_MUST_CHECK;
+pf_str task_message_encode(const struct task_message *message, struct pf_arena *arena);
+enum pf_code task_message_decode(pf_str json, struct pf_arena *arena, struct task_message *out_message,
+                                 struct pf_error *err) PF_MUST_CHECK;
+pf_str task_result_encode(const struct task_result *result, struct pf_arena *arena);
+enum pf_code task_result_decode(pf_str json, struct pf_arena *arena, struct task_result *out_result,
+                                struct pf_error *err) PF_MUST_CHECK;
+
+/* The fragment with its inputs in place. Dataset i is read as exchange_read('<input_prefix>.<i>').
+ * PF_BUG for a place that names no input. */
+enum pf_code task_render_sql(const struct stage_message *stage, const struct task_message *task, pf_str input_prefix,
+                             struct pf_arena *arena, pf_str *out_sql, struct pf_error *err) PF_MUST_CHECK;
+
+/* 'text' with its quotes doubled, and "name" likewise. */
+pf_str sql_quote_text(pf_str text, struct pf_arena *arena);
+pf_str sql_quote_name(pf_str name, struct pf_arena *arena);
+
+#endif

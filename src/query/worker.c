@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker: pulls tasks until there are none for a while.
+ *
+ *   claim -> stage (kept from the task before, if the same) -> run -> publish or fail -> claim ...
+ *
+ * A second thread keeps the lease of the running task alive and interrupts it when it is not wanted any more. A worker
+ * whose Redis is gone, or whose heartbeat failed for longer than a lease, gives up: somebody else has its task. */
+#include "query/query_internal.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "fleet/fleet.h"
+#include "query/run_task.h"
+#include "sync/sync.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CLAIM_WAIT_MS = 1000, HEART_TICK_MS = 50 };
+
+struct pf_worker {
+    struct pf_arena *arena;
+    pf_str id;
+    int64_t lease_ms, idle_ms;
+    struct pf_sync *sync;
+    struct pf_exchange *exchange;
+    struct pf_engine *engine;
+    struct pf_session *session;
+    int64_t task_number; /* makes names unique in this process */
+    /* the stage of the last task */
+    struct pf_arena *stage_arena;
+    pf_str stage_query;
+    int stage_id;
+    struct stage_message stage;
+
+    pthread_t heart;
+    bool has_heart;
+    pthread_cond_t changed;
+    struct {
+        pthread_mutex_t mutex;
+        bool is_closing, is_cancelled;
+        const struct pf_sync_claim *claim; /* what runs now */
+        int64_t next_beat_ms, lost_at_ms;
+    } locked;
+};
+
+/* ---- heartbeat ---- */
+
+static void beat(struct pf_worker *worker, const struct pf_sync_claim *claim) {
+    bool is_cancelled = false;
+    struct pf_error err;
+    enum pf_code code = pf_sync_heartbeat(worker->sync, claim, worker->lease_ms, &is_cancelled, &err);
+    int64_t now_ms = pf_clock_mono_ms();
+    pthread_mutex_lock(&worker->locked.mutex);
+    if (code == PF_OK) worker->locked.lost_at_ms = now_ms + worker->lease_ms;
+    if (code != PF_OK && now_ms > worker->locked.lost_at_ms) is_cancelled = true;
+    const struct pf_sync_claim *now = worker->locked.claim;
+    bool is_same = now && now->stage_id == claim->stage_id && now->task_id == claim->task_id &&
+                   pf_str_equal(now->query_id, claim->query_id);
+    if (is_same && is_cancelled) {
+        worker->locked.is_cancelled = true;
+        pf_session_interrupt(worker->session);
+    }
+    pthread_mutex_unlock(&worker->locked.mutex);
+}
+
+static void *beat_heart(void *context) {
+    struct pf_worker *worker = context;
+    pthread_mutex_lock(&worker->locked.mutex);
+    while (!worker->locked.is_closing) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += HEART_TICK_MS * 1000000L;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_sec++;
+            until.tv_nsec -= 1000000000;
+        }
+        pthread_cond_timedwait(&worker->changed, &worker->locked.mutex, &until);
+        if (worker->locked.is_cancelled && worker->locked.claim) pf_session_interrupt(worker->session);
+        const struct pf_sync_claim *claim = worker->locked.claim;
+        if (!claim || pf_clock_mono_ms() < worker->locked.next_beat_ms) continue;
+        worker->locked.next_beat_ms = pf_clock_mono_ms() + worker->lease_ms / 4;
+        /* The claim may be over before the beat is: it beats for a copy. */
+        struct pf_arena *arena = pf_arena_new(NULL, "heartbeat");
+        struct pf_sync_claim copy = *claim;
+        copy.query_id = pf_arena_str(arena, claim->query_id);
+        copy.worker_id = pf_arena_str(arena, claim->worker_id);
+        copy.payload = PF_STR_EMPTY;
+        pthread_mutex_unlock(&worker->locked.mutex);
+        beat(worker, &copy);
+        pf_arena_free(arena);
+        pthread_mutex_lock(&worker->locked.mutex);
+    }
+    pthread_mutex_unlock(&worker->locked.mutex);
+    return NULL;
+}
+
+static void set_claim(struct pf_worker *worker, const struct pf_sync_claim *claim) {
+    pthread_mutex_lock(&worker->locked.mutex);
+    worker->locked.claim = claim;
+    worker->locked.is_cancelled = false;
+    worker->locked.next_beat_ms = pf_clock_mono_ms() + worker->lease_ms / 4;
+    worker->locked.lost_at_ms = pf_clock_mono_ms() + worker->lease_ms;
+    pthread_mutex_unlock(&worker->locked.mutex);
+}
+
+static bool was_cancelled(struct pf_worker *worker) {
+    pthread_mutex_lock(&worker->locked.mutex);
+    bool is_cancelled = worker->locked.is_cancelled;
+    pthread_mutex_unlock(&worker->locked.mutex);
+    return is_cancelled;
+}
+
+/* ---- open and close ---- */
+
+static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str exchange_path, struct pf_error *err) {
+    pf_json *list = pf_json_get(event, "directories");
+    size_t count = 0, capacity = 0;
+    pf_str *directories = NULL;
+    for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
+        PF_ARENA_PUSH(worker->arena, directories, count, capacity) =
+            pf_arena_str(worker->arena, pf_json_as_str(each.value, PF_STR_EMPTY));
+    }
+    pf_str run_path = pf_json_get_str(event, "run_path", PF_STR("/tmp"));
+    struct pf_engine_options options = {
+        .threads = (int)pf_json_get_i64(event, "threads", 1),
+        .memory_limit_bytes = pf_json_get_i64(event, "memory_bytes", 0),
+        .temp_directory = pf_arena_printf(worker->arena, "%.*s/spill-%.*s", PF_STR_ARG(run_path), PF_STR_ARG(worker->id)),
+        .allowed_directories = directories,
+        .allowed_directory_count = count,
+        .is_locked = true,
+    };
+    struct pf_exchange_options exchange;
+    pf_exchange_default_options(&exchange);
+    exchange.directory = pf_arena_str(worker->arena, exchange_path);
+    PF_TRY(pf_exchange_open(&exchange, &worker->exchange, err));
+    PF_TRY(pf_engine_open(&options, &worker->engine, err));
+    PF_TRY(pf_exchange_register(worker->exchange, worker->engine, err));
+    return pf_session_open(worker->engine, &worker->session, err);
+}
+
+static enum pf_code open_parts(struct pf_worker *worker, pf_str event_json, struct pf_error *err) {
+    pf_json *event = NULL;
+    pf_str redis_url, exchange_path;
+    PF_TRY(pf_json_parse(event_json, worker->arena, "worker event", &event, err));
+    PF_TRY(pf_json_need_str(event, "redis_url", "worker event", &redis_url, err));
+    PF_TRY(pf_json_need_str(event, "exchange_path", "worker event", &exchange_path, err));
+    worker->lease_ms = pf_json_get_i64(event, "lease_ms", 10000);
+    worker->idle_ms = pf_json_get_i64(event, "idle_ms", 5000);
+    worker->id = pf_runtime_worker_id(worker->arena);
+    if (worker->id.len == 0) worker->id = pf_id_ulid(worker->arena);
+    struct pf_sync_options sync = {.url = redis_url};
+    PF_TRY(pf_sync_open(&sync, &worker->sync, err));
+    PF_TRY(open_engine(worker, event, exchange_path, err));
+    int status = pthread_create(&worker->heart, NULL, beat_heart, worker);
+    if (status != 0) PF_FAIL_ERRNO(err, status, "start the heartbeat thread");
+    worker->has_heart = true;
+    return PF_OK;
+}
+
+enum pf_code pf_worker_open(pf_str event_json, struct pf_worker **out_worker, struct pf_error *err) {
+    struct pf_arena *arena = pf_arena_new(NULL, "worker");
+    struct pf_worker *worker = PF_ARENA_NEW(arena, struct pf_worker);
+    worker->arena = arena;
+    pthread_mutex_init(&worker->locked.mutex, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&worker->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    enum pf_code code = open_parts(worker, event_json, err);
+    if (code != PF_OK) {
+        pf_worker_close(worker);
+        return code;
+    }
+    *out_worker = worker;
+    return PF_OK;
+}
+
+struct pf_worker *pf_worker_close(struct pf_worker *worker) {
+    if (!worker) return NULL;
+    pthread_mutex_lock(&worker->locked.mutex);
+    worker->locked.is_closing = true;
+    pthread_cond_broadcast(&worker->changed);
+    pthread_mutex_unlock(&worker->locked.mutex);
+    if (worker->has_heart) pthread_join(worker->heart, NULL);
+    if (worker->sync && worker->id.len) (void)!pf_sync_worker_remove(worker->sync, worker->id, NULL);
+    pf_session_close(worker->session);
+    pf_engine_close(worker->engine);
+    pf_exchange_close(worker->exchange);
+    pf_sync_close(worker->sync);
+    pf_arena_free(worker->stage_arena);
+    pthread_cond_destroy(&worker->changed);
+    pthread_mutex_destroy(&worker->locked.mutex);
+    pf_arena_free(worker->arena);
+    return NULL;
+}
+
+/* ---- one task ---- */
+
+static enum pf_code need_stage(struct pf_worker *worker, const struct pf_sync_claim *claim, struct pf_error *err) {
+    if (worker->stage_arena && worker->stage_id == claim->stage_id &&
+        pf_str_equal(worker->stage_query, claim->query_id)) {
+        return PF_OK;
+    }
+    worker->stage_arena = pf_arena_free(worker->stage_arena);
+    struct pf_arena *arena = pf_arena_new(NULL, "stage");
+    pf_str payload;
+    enum pf_code code = pf_sync_stage_payload(worker->sync, claim->query_id, claim->stage_id, arena, &payload, err);
+    if (code == PF_OK) code = stage_message_decode(payload, arena, &worker->stage, err);
+    if (code != PF_OK) {
+        pf_arena_free(arena);
+        return code;
+    }
+    worker->stage_arena = arena;
+    worker->stage_query = pf_arena_str(arena, claim->query_id);
+    worker->stage_id = claim->stage_id;
+    return PF_OK;
+}
+
+static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim *claim, struct pf_arena *arena,
+                            pf_str *out_result, struct pf_error *err) {
+    struct task_message task;
+    PF_TRY(need_stage(worker, claim, err));
+    PF_TRY(task_message_decode(claim->payload, arena, &task, err));
+    if (task.input_count != worker->stage.input_count) {
+        PF_FAIL(err, PF_BUG, "task has %zu inputs, its stage %zu", task.input_count, worker->stage.input_count);
+    }
+    struct task_run run = {
+        .exchange = worker->exchange,
+        .session = worker->session,
+        .stage = &worker->stage,
+        .task = &task,
+        .prefix = pf_arena_printf(arena, "t%lld", (long long)worker->task_number++),
+        .key = pf_arena_printf(arena, "%.*s/%d/%d.%d", PF_STR_ARG(claim->query_id), claim->stage_id, claim->task_id,
+                               claim->attempt),
+    };
+    struct task_result result;
+    PF_TRY(run_task(&run, arena, &result, err));
+    result.worker = worker->id;
+    *out_result = task_result_encode(&result, arena);
+    return PF_OK;
+}
+
+/* A fault of the input or of the statement fails the same way again; one of a service or of this worker may not. */
+static bool is_worth_another_try(enum pf_code code) {
+    return pf_code_is_retryable(code) || code == PF_NO_MEMORY || code == PF_CANCELLED;
+}
+
+static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim *claim, struct pf_error *err) {
+    struct pf_arena *arena = pf_arena_new(NULL, "attempt");
+    struct pf_error failure = {0};
+    pf_str result = PF_STR_EMPTY, stage_text = pf_arena_printf(arena, "%d", claim->stage_id);
+    pf_str task_text = pf_arena_printf(arena, "%d.%d", claim->task_id, claim->attempt);
+    struct pf_log_context before = pf_log_set_context((struct pf_log_context){
+        .query = claim->query_id, .stage = stage_text, .task = task_text, .worker = worker->id});
+    set_claim(worker, claim);
+    enum pf_code code = execute(worker, claim, arena, &result, &failure);
+    bool is_cancelled = was_cancelled(worker);
+    set_claim(worker, NULL);
+    if (code == PF_OK) {
+        code = pf_sync_publish(worker->sync, claim, result, err);
+        if (code == PF_CONFLICT || code == PF_CANCELLED) {
+            pf_log(PF_LOG_INFO, "another attempt was first, or the query is over: output dropped", NULL);
+            code = PF_OK;
+        }
+    } else if (is_cancelled) {
+        pf_log(PF_LOG_INFO, "task stopped: not wanted any more", NULL);
+        code = PF_OK;
+    } else {
+        pf_log_failure(PF_LOG_WARN, "task failed", &failure);
+        code = pf_sync_fail(worker->sync, claim, &failure, is_worth_another_try(code), err);
+        if (code == PF_NOT_FOUND || code == PF_CANCELLED || code == PF_CONFLICT) code = PF_OK;
+    }
+    pf_log_set_context(before);
+    pf_arena_free(arena);
+    return code;
+}
+
+static enum pf_code register_worker(struct pf_worker *worker, struct pf_error *err) {
+    char facts[64];
+    snprintf(facts, sizeof facts, "{\"pid\":%d}", (int)getpid());
+    return pf_sync_worker_register(worker->sync, worker->id, pf_str_from_cstr(facts),
+                                   worker->idle_ms + 10 * worker->lease_ms, err);
+}
+
+enum pf_code pf_worker_run(struct pf_worker *worker, struct pf_error *err) {
+    PF_TRY(register_worker(worker, err));
+    struct pf_deadline idle = pf_deadline_in(worker->idle_ms);
+    while (pf_deadline_left_ms(idle) > 0) {
+        struct pf_arena *arena = pf_arena_new(NULL, "claim");
+        struct pf_sync_claim claim;
+        int64_t wait_ms = pf_deadline_left_ms(idle);
+        enum pf_code code = pf_sync_claim(worker->sync, worker->id, wait_ms < CLAIM_WAIT_MS ? wait_ms : CLAIM_WAIT_MS,
+                                          worker->lease_ms, arena, &claim, err);
+        if (code == PF_OK) {
+            code = work_on(worker, &claim, err);
+            idle = pf_deadline_in(worker->idle_ms);
+        } else if (code == PF_NOT_FOUND) {
+            code = PF_OK;
+        }
+        pf_arena_free(arena);
+        PF_TRY(code);
+    }
+    return PF_OK;
+}
