@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PF_SYNC_REDIS_TLS_H
+#define PF_SYNC_REDIS_TLS_H
+
+#include "base/error.h"
+
+struct ssl_ctx_st;
+struct valkeyContext;
+
+/* `ca_path` NULL: the system's certificates. */
+enum pf_code redis_tls_open(const char *ca_path, struct ssl_ctx_st **out_tls, struct pf_error *err) PF_MUST_CHECK;
+void redis_tls_close(struct ssl_ctx_st *tls);
+/* Certificate and host name are checked. False: `context` says why. */
+bool redis_tls_start(struct ssl_ctx_st *tls, const char *host, struct valkeyContext *context);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The Lua side of the queue. Each script is atomic on the server. */
+#ifndef PF_SYNC_SCRIPTS_H
+#define PF_SYNC_SCRIPTS_H
+
+#include "base/arena.h"
+
+#define SYNC_SCRIPTS(X)                                                                                                \
+    X(BEGIN)                                                                                                           \
+    X(STAGE)                                                                                                           \
+    X(PUSH) X(AGAIN) X(CLAIM) X(HEARTBEAT) X(PUBLISH) X(FAIL) X(EXPIRE) X(CANCEL) X(END) X(COORDINATE) X(SWEEP)        \
+        X(WORKER_PUT) X(WORKER_LIST) X(WORKER_COUNT)
+
+enum sync_script {
+#define X(name) SCRIPT_##name,
+    SYNC_SCRIPTS(X)
+#undef X
+        SCRIPT_COUNT
+};
+
+struct sync_script_text {
+    pf_str source;
+    char sha[41]; /* how EVALSHA calls it */
+};
+
+/* All of them, in `arena`, in the order of the enum. */
+struct sync_script_text *scripts_build(struct pf_arena *arena);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* A task as its worker sees it: claim, heartbeat, publish or fail. One round trip each; a claim that has to wait takes
+ * two. */
+#include "base/clock.h"
+#include "sync/connection.h"
+
+static void read_claim(const valkeyReply *reply, pf_str worker_id, struct pf_arena *arena,
+                       struct pf_sync_claim *out_claim) {
+    out_claim->query_id = pf_arena_str(arena, reply_text(reply->element[0]));
+    out_claim->stage_id = (int)reply_number(reply->element[1]);
+    out_claim->task_id = (int)reply_number(reply->element[2]);
+    out_claim->attempt = (int)reply_number(reply->element[3]);
+    out_claim->payload = pf_arena_str(arena, reply_text(reply->element[4]));
+    out_claim->worker_id = pf_arena_str(arena, worker_id);
+}
+
+/* With the token at hand, or with the next one of the list if `token` is empty. */
+static enum pf_code try_claim(struct pf_sync *sync, pf_str token, pf_str worker_id, int64_t lease_ms,
+                              struct pf_arena *arena, struct pf_sync_claim *out_claim, struct pf_error *err) {
+    struct batch batch;
+    batch_begin(&batch, sync, false);
+    pf_str args[] = {sync->ready_key, token, sync->prefix, worker_id, batch_number(&batch, lease_ms)};
+    batch_add_script(&batch, SCRIPT_CLAIM, NULL, 0, args, sizeof args / sizeof *args);
+    enum pf_code code = batch_run(&batch, 0, "claim a task", err);
+    if (code == PF_OK && batch.replies[0]->elements == 5) {
+        read_claim(batch.replies[0], worker_id, arena, out_claim);
+    } else if (code == PF_OK) {
+        code = PF_NOT_FOUND;
+    }
+    batch_clear(&batch);
+    return code;
+}
+
+static enum pf_code wait_for_token(struct pf_sync *sync, int64_t wait_ms, struct pf_arena *arena, pf_str *out_token,
+                                   struct pf_error *err) {
+    struct batch batch;
+    batch_begin(&batch, sync, true); /* a token lost with the connection is put back by the coordinator */
+    BATCH_ADD(&batch, PF_STR("BLPOP"), sync->ready_key,
+              pf_arena_printf(batch.arena, "%lld.%03d", (long long)(wait_ms / 1000), (int)(wait_ms % 1000)));
+    enum pf_code code = batch_run(&batch, wait_ms, "wait for a task", err);
+    *out_token = PF_STR_EMPTY;
+    if (code == PF_OK && batch.replies[0]->elements == 2) {
+        *out_token = pf_arena_str(arena, reply_text(batch.replies[0]->element[1]));
+    }
+    batch_clear(&batch);
+    return code;
+}
+
+enum pf_code pf_sync_claim(struct pf_sync *sync, pf_str worker_id, int64_t wait_ms, int64_t lease_ms,
+                           struct pf_arena *arena, struct pf_sync_claim *out_claim, struct pf_error *err) {
+    PF_TRY(check_id(worker_id, "worker id", err));
+    struct pf_deadline deadline = pf_deadline_in(wait_ms);
+    pf_str token = PF_STR_EMPTY;
+    for (;;) {
+        enum pf_code code = try_claim(sync, token, worker_id, lease_ms, arena, out_claim, err);
+        if (code != PF_NOT_FOUND) return code;
+        int64_t left_ms = pf_deadline_left_ms(deadline);
+        if (left_ms == 0) PF_FAIL(err, PF_NOT_FOUND, "no task to claim");
+        PF_TRY(wait_for_token(sync, left_ms, arena, &token, err));
+        if (token.len == 0) PF_FAIL(err, PF_NOT_FOUND, "no task to claim");
+    }
+}
+
+enum pf_code pf_sync_stage_payload(struct pf_sync *sync, pf_str query_id, int stage_id, struct pf_arena *arena,
+                                   pf_str *out_payload, struct pf_error *err) {
+    PF_TRY(check_id(query_id, "query id", err));
+    struct batch batch;
+    batch_begin(&batch, sync, true);
+    BATCH_ADD(&batch, PF_STR("HGET"), batch_key(&batch, query_id, "stages"), batch_number(&batch, stage_id));
+    enum pf_code code = batch_run(&batch, 0, "read a stage", err);
+    if (code == PF_OK && reply_is_nil(batch.replies[0])) {
+        code = pf_error_set(err, PF_NOT_FOUND, __FILE__, __LINE__, "query %.*s, stage %d: gone", PF_STR_ARG(query_id),
+                            stage_id);
+    }
+    if (code == PF_OK) *out_payload = pf_arena_str(arena, reply_text(batch.replies[0]));
+    batch_clear(&batch);
+    return code;
+}
+
+static pf_str task_name(struct batch *batch, const struct pf_sync_claim *claim) {
+    return pf_arena_printf(batch->arena, "%d:%d", claim->stage_id, claim->task_id);
+}
+
+enum pf_code pf_sync_heartbeat(struct pf_sync *sync, const struct pf_sync_claim *claim, int64_t lease_ms,
+                               bool *out_cancelled, struct pf_error *err) {
+    PF_TRY(check_id(claim->query_id, "query id", err));
+    struct batch batch;
+    batch_begin(&batch, sync, true);
+    BATCH_SCRIPT(&batch, SCRIPT_HEARTBEAT, batch_key(&batch, claim->query_id, "q"), task_name(&batch, claim),
+                 batch_number(&batch, claim->attempt), batch_number(&batch, lease_ms));
+    enum pf_code code = batch_run(&batch, 0, "extend a lease", err);
+    if (code == PF_OK) *out_cancelled = !reply_is(batch.replies[0], "ok");
+    batch_clear(&batch);
+    return code;
+}
+
+static enum pf_code fail_over(const struct pf_sync_claim *claim, struct pf_error *err) {
+    PF_FAIL(err, PF_CANCELLED, "query %.*s is over", PF_STR_ARG(claim->query_id));
+}
+
+enum pf_code pf_sync_publish(struct pf_sync *sync, const struct pf_sync_claim *claim, pf_str result_payload,
+                             struct pf_error *err) {
+    PF_TRY(check_id(claim->query_id, "query id", err));
+    struct batch batch;
+    batch_begin(&batch, sync, true);
+    BATCH_SCRIPT(&batch, SCRIPT_PUBLISH, batch_key(&batch, claim->query_id, "q"), task_name(&batch, claim),
+                 batch_number(&batch, claim->attempt), claim->worker_id, result_payload);
+    enum pf_code code = batch_run(&batch, 0, "publish a result", err);
+    if (code == PF_OK && reply_is(batch.replies[0], "over")) code = fail_over(claim, err);
+    if (code == PF_OK && reply_is(batch.replies[0], "lost")) {
+        code = pf_error_set(err, PF_CONFLICT, __FILE__, __LINE__, "another attempt of task %d:%d was first",
+                            claim->stage_id, claim->task_id);
+    }
+    batch_clear(&batch);
+    return code;
+}
+
+enum pf_code pf_sync_fail(struct pf_sync *sync, const struct pf_sync_claim *claim, const struct pf_error *failure,
+                          bool is_retryable, struct pf_error *err) {
+    PF_TRY(check_id(claim->query_id, "query id", err));
+    struct batch batch;
+    batch_begin(&batch, sync, true);
+    bool may_retry = is_retryable || pf_code_is_retryable(failure->code);
+    BATCH_SCRIPT(&batch, SCRIPT_FAIL, batch_key(&batch, claim->query_id, "q"), sync->ready_key, claim->query_id,
+                 task_name(&batch, claim), batch_number(&batch, claim->attempt), claim->worker_id,
+                 pf_str_from_cstr(pf_code_name(failure->code)), pf_str_from_cstr(failure->message),
+                 may_retry ? PF_STR("1") : PF_STR("0"));
+    enum pf_code code = batch_run(&batch, 0, "report a failure", err);
+    if (code == PF_OK && reply_is(batch.replies[0], "over")) code = fail_over(claim, err);
+    batch_clear(&batch);
+    return code;
+}
