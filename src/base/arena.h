@@ -29,9 +29,11 @@ void *pf_arena_alloc_array(struct pf_arena *arena, size_t count, size_t size_byt
 
 /* Room for one more element: returns `items` or a copy of twice the size. `*capacity` is in elements. */
 void *pf_arena_grow(struct pf_arena *arena, void *items, size_t count, size_t *capacity, size_t size_bytes);
-/* Appends: PF_ARENA_PUSH(arena, list->items, list->count, list->capacity) = item; */
+/* Appends: PF_ARENA_PUSH(arena, list->items, list->count, list->capacity) = item;
+ * The item must not be computed from the list itself. */
 #define PF_ARENA_PUSH(arena, items, count, capacity)                                                                   \
-    ((items) = pf_arena_grow((arena), (items), (count), &(capacity), sizeof *(items)), (items))[(count)++]
+    *((items) = pf_arena_grow((arena), (items), (count), &(capacity), sizeof *(items)), (count)++,                     \
+      &(items)[(count)-1])
 
 pf_str pf_arena_str(struct pf_arena *arena, pf_str s);    /* a copy, with a zero byte behind it */
 char *pf_arena_cstr(struct pf_arena *arena, pf_str s);    /* the same as a C string */

@@ -60,7 +60,8 @@ enum pf_code pf_error_set_errno(struct pf_error *err, int errno_value, const cha
 /* Puts "context: " in front of the message; returns `code`. */
 enum pf_code pf_error_wrap(struct pf_error *err, enum pf_code code, const char *format, ...) PF_PRINTF(3, 4);
 
-#define PF_FAIL(err, code, ...) return pf_error_set((err), (code), __FILE__, __LINE__, __VA_ARGS__)
+/* The code stands behind the comma so that compilers see that it isn't PF_OK. */
+#define PF_FAIL(err, code, ...) return (pf_error_set((err), (code), __FILE__, __LINE__, __VA_ARGS__), (code))
 /* The message ends with the text of `errno_value`, the code follows from it. */
 #define PF_FAIL_ERRNO(err, errno_value, ...)                                                                           \
     return pf_error_set_errno((err), (errno_value), __FILE__, __LINE__, __VA_ARGS__)
