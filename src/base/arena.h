@@ -32,11 +32,10 @@ void *pf_arena_grow(struct pf_arena *arena, void *items, size_t count, size_t *c
 /* Appends: PF_ARENA_PUSH(arena, list->items, list->count, list->capacity) = item;
  * The item must not be computed from the list itself. */
 #define PF_ARENA_PUSH(arena, items, count, capacity)                                                                   \
-    *((items) = pf_arena_grow((arena), (items), (count), &(capacity), sizeof *(items)), (count)++,                     \
-      &(items)[(count)-1])
+    *((items) = pf_arena_grow((arena), (items), (count), &(capacity), sizeof *(items)), (count)++, &(items)[(count)-1])
 
-pf_str pf_arena_str(struct pf_arena *arena, pf_str s);    /* a copy, with a zero byte behind it */
-char *pf_arena_cstr(struct pf_arena *arena, pf_str s);    /* the same as a C string */
+pf_str pf_arena_str(struct pf_arena *arena, pf_str s); /* a copy, with a zero byte behind it */
+char *pf_arena_cstr(struct pf_arena *arena, pf_str s); /* the same as a C string */
 pf_str pf_arena_printf(struct pf_arena *arena, const char *format, ...) PF_PRINTF(2, 3);
 pf_str pf_arena_vprintf(struct pf_arena *arena, const char *format, va_list args);
 

@@ -85,7 +85,11 @@ void pf_buf_printf(struct pf_buf *buf, const char *format, ...) {
 /* Length of the UTF-8 sequence at `at`, or 0 if it is none (RFC 3629). */
 static size_t utf8_length(const unsigned char *at, size_t left) {
     unsigned char c = at[0];
-    size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    size_t length = c < 0x80                ? 1
+                    : c >= 0xc2 && c < 0xe0 ? 2
+                    : c >= 0xe0 && c < 0xf0 ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4
+                                            : 0;
     if (length == 0 || length > left) return 0;
     for (size_t i = 1; i < length; i++) {
         if ((at[i] & 0xc0) != 0x80) return 0;

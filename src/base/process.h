@@ -20,8 +20,8 @@ struct pf_process_options {
 };
 
 /* PF_NOT_FOUND if there is no such program. */
-enum pf_code pf_process_spawn(const struct pf_process_options *options, pid_t *out_pid,
-                              struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_process_spawn(const struct pf_process_options *options, pid_t *out_pid, struct pf_error *err)
+    PF_MUST_CHECK;
 /* Reaps: true once the child has ended. `*out_status` as waitpid(2) gives it. Waits `wait_ms` at the most. */
 bool pf_process_wait(pid_t pid, int64_t wait_ms, int *out_status);
 /* SIGTERM, then SIGKILL after `grace_ms`; reaps. */

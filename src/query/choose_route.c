@@ -21,8 +21,8 @@ static struct route_choice choice(enum pf_route route, const char *reason) {
 static bool fleet_is_faster(const struct route_facts *facts) {
     double bytes = (double)facts->table_bytes;
     double local_ms = bytes / (LOCAL_BYTES_PER_MS * facts->local_cores);
-    double fleet_ms = FLEET_START_MS + TYPICAL_STAGES * FLEET_STAGE_MS +
-                      bytes / (WORKER_BYTES_PER_MS * facts->worker_count);
+    double fleet_ms =
+        FLEET_START_MS + TYPICAL_STAGES * FLEET_STAGE_MS + bytes / (WORKER_BYTES_PER_MS * facts->worker_count);
     return fleet_ms < local_ms;
 }
 

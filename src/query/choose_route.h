@@ -7,10 +7,10 @@
 
 struct route_facts {
     enum pf_route asked;
-    bool is_select;         /* only SELECT can be spread */
-    bool fleet_is_remote;   /* workers have cores that this machine hasn't */
+    bool is_select;       /* only SELECT can be spread */
+    bool fleet_is_remote; /* workers have cores that this machine hasn't */
     int local_cores, worker_count;
-    int64_t table_bytes;    /* of every table the statement names */
+    int64_t table_bytes; /* of every table the statement names */
     int table_count;
 };
 

@@ -172,8 +172,10 @@ static void log_retry(const struct run *run, const struct pf_sync_event *event) 
     };
     struct pf_log_context before = pf_log_set_context(context);
     if (event->kind == PF_SYNC_LOST) {
-        pf_log(PF_LOG_WARN, event->is_final ? "task lost for good: its worker died or was silent too long"
-                                            : "task lost: its worker died or was silent too long; queued again", NULL);
+        pf_log(PF_LOG_WARN,
+               event->is_final ? "task lost for good: its worker died or was silent too long"
+                               : "task lost: its worker died or was silent too long; queued again",
+               NULL);
     } else {
         pf_log_failure(PF_LOG_WARN, event->is_final ? "task failed for good" : "task failed; queued again", &failure);
     }
@@ -199,8 +201,10 @@ static enum pf_code take_event(struct run *run, struct stage_output *stages, siz
         report_event(run, event->stage_id, NULL, true);
         if (!event->is_final) return PF_OK;
         if (event->kind == PF_SYNC_LOST) {
-            PF_FAIL(err, PF_REMOTE, "stage %d, task %d: %d workers in a row died or fell silent while they worked on "
-                    "it (out of memory? see --worker-memory)", event->stage_id, event->task_id, event->attempt);
+            PF_FAIL(err, PF_REMOTE,
+                    "stage %d, task %d: %d workers in a row died or fell silent while they worked on "
+                    "it (out of memory? see --worker-memory)",
+                    event->stage_id, event->task_id, event->attempt);
         }
         PF_FAIL(err, event->code == PF_OK ? PF_BUG : event->code, "stage %d, task %d, attempt %d on worker %.*s: %.*s",
                 event->stage_id, event->task_id, event->attempt, PF_STR_ARG(event->worker_id),

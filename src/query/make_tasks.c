@@ -225,8 +225,8 @@ static enum pf_code make_inputs(struct pf_stack *stack, const struct lake_tables
     list->message.input_count = fragment->input_count;
     list->message.inputs = PF_ARENA_ARRAY(arena, struct stage_input, fragment->input_count);
     for (size_t i = 0; i < fragment->input_count; i++) {
-        PF_TRY(make_input(stack, tables, outputs, &fragment->inputs[i], arena, &list->message.inputs[i], &states[i],
-                          err));
+        PF_TRY(
+            make_input(stack, tables, outputs, &fragment->inputs[i], arena, &list->message.inputs[i], &states[i], err));
         list->scan_bytes += states[i].files.size_bytes;
         list->skipped_files += states[i].files.skipped_file_count;
     }

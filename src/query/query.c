@@ -60,8 +60,10 @@ static enum pf_code read_statement(struct pf_query *query, struct pf_statement *
     pf_session_close(session);
     PF_TRY(code);
     if (out_statement->kind == PF_STATEMENT_OTHER || out_statement->kind == PF_STATEMENT_EXPLAIN) {
-        PF_FAIL(err, PF_UNSUPPORTED, "%.*s statements are not supported: only SELECT, SHOW, DESCRIBE and EXPLAIN are; "
-                "tables are filled with 'puffindb load'", PF_STR_ARG(out_statement->kind_text));
+        PF_FAIL(err, PF_UNSUPPORTED,
+                "%.*s statements are not supported: only SELECT, SHOW, DESCRIBE and EXPLAIN are; "
+                "tables are filled with 'puffindb load'",
+                PF_STR_ARG(out_statement->kind_text));
     }
     return PF_OK;
 }

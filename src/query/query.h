@@ -25,23 +25,23 @@ struct pf_stack_options {
     pf_str run_path;      /* sockets, logs of children; made if missing */
     int worker_count;     /* 0: cores */
     int64_t worker_memory_bytes, coordinator_memory_bytes; /* 0: a share of what the machine has */
-    int64_t lease_ms;     /* of a task; a worker that is silent for longer has lost it */
+    int64_t lease_ms;       /* of a task; a worker that is silent for longer has lost it */
     int64_t worker_idle_ms; /* a worker without work for that long goes away */
-    int max_running;      /* queries at once; more wait in line */
+    int max_running;        /* queries at once; more wait in line */
 };
 void pf_stack_default_options(struct pf_stack_options *options);
 
-enum pf_code pf_stack_open(const struct pf_stack_options *options, struct pf_stack **out_stack,
-                           struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_stack_open(const struct pf_stack_options *options, struct pf_stack **out_stack, struct pf_error *err)
+    PF_MUST_CHECK;
 /* Cancels what runs, ends the workers and Redis, removes temporary objects. */
 struct pf_stack *pf_stack_close(struct pf_stack *stack);
 
 struct pf_query_options {
     pf_str sql;
     enum pf_route route;
-    int64_t timeout_ms;  /* 0: the stack's default */
-    int64_t max_rows;    /* 0: no limit */
-    pf_str id;           /* empty: a new one */
+    int64_t timeout_ms; /* 0: the stack's default */
+    int64_t max_rows;   /* 0: no limit */
+    pf_str id;          /* empty: a new one */
 };
 
 /* Plans and starts. EXPLAIN and EXPLAIN ANALYZE are statements like others: their rows are lines of text. */
@@ -51,8 +51,8 @@ pf_str pf_query_id(const struct pf_query *query);
 enum pf_route pf_query_route(const struct pf_query *query);
 const struct pf_column *pf_query_columns(struct pf_query *query, size_t *out_count);
 /* `*out_chunk` NULL at the end. */
-enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk **out_chunk,
-                                 struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk **out_chunk, struct pf_error *err)
+    PF_MUST_CHECK;
 
 struct pf_query_stats {
     enum pf_route route;
@@ -88,11 +88,11 @@ struct pf_worker *pf_worker_close(struct pf_worker *worker);
 
 /* Files -> Iceberg table. Appends if the table exists (the columns must fit), creates it otherwise. */
 struct pf_load_options {
-    pf_str table;         /* [namespace.]name */
-    const pf_str *paths;  /* local files or globs */
+    pf_str table;        /* [namespace.]name */
+    const pf_str *paths; /* local files or globs */
     size_t path_count;
-    pf_str format;        /* parquet, csv, json; empty: by the files' endings */
-    bool replace;         /* drop the rows that are there */
+    pf_str format; /* parquet, csv, json; empty: by the files' endings */
+    bool replace;  /* drop the rows that are there */
     void (*on_progress)(void *context, double share, int64_t rows);
     void *context;
 };

@@ -16,8 +16,8 @@ struct pf_redis;
 struct pf_sync;
 
 enum {
-    MAX_ATTEMPTS = 3,       /* of one task */
-    RECORD_KEEP = 1000,     /* finished queries whose records this process keeps */
+    MAX_ATTEMPTS = 3,        /* of one task */
+    RECORD_KEEP = 1000,      /* finished queries whose records this process keeps */
     RECORD_TTL_MS = 3600000, /* in Redis */
     MAX_SQL_BYTES = 1 << 20
 };
@@ -39,9 +39,9 @@ struct running {
     struct running *next, *previous;
     pf_str id, sql;
     int64_t started_wall_ms, started_mono_ms, deadline_mono_ms; /* deadline 0: none */
-    atomic_int stop; /* enum stop_reason */
+    atomic_int stop;                                            /* enum stop_reason */
     bool is_admitted;
-    struct {         /* by the stack's mutex */
+    struct { /* by the stack's mutex */
         enum query_state state;
         struct pf_session *session; /* what a stop interrupts */
         struct pf_query_stats stats;
@@ -137,8 +137,8 @@ struct lake_tables {
 /* resolve_tables.c. Names that the catalog doesn't know are left to the binder. `all`: every table there is. */
 enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *statement, bool all,
                             struct pf_arena *arena, struct lake_tables *out_tables, struct pf_error *err) PF_MUST_CHECK;
-enum pf_code define_planner_tables(struct pf_stack *stack, const struct lake_tables *tables,
-                                   struct pf_error *err) PF_MUST_CHECK;
+enum pf_code define_planner_tables(struct pf_stack *stack, const struct lake_tables *tables, struct pf_error *err)
+    PF_MUST_CHECK;
 enum pf_code define_local_views(struct pf_stack *stack, const struct lake_tables *tables, struct pf_arena *arena,
                                 struct pf_error *err) PF_MUST_CHECK;
 const struct lake_table *find_lake_table(const struct lake_tables *tables, pf_str scan_name);
@@ -160,8 +160,8 @@ struct pf_query {
     struct pf_session *session; /* of the local engine: streams the rows */
     struct pf_rows *rows;
     int64_t max_rows, row_count;
-    bool is_spread;             /* has keys in Redis and files in the exchange */
-    size_t bound_input_count;   /* of the last fragment, in the local exchange */
+    bool is_spread;           /* has keys in Redis and files in the exchange */
+    size_t bound_input_count; /* of the last fragment, in the local exchange */
     struct pf_column *columns;
     struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
     bool is_over;

@@ -40,8 +40,9 @@ static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, str
     }
     PF_TRY(pf_catalog_totals(stack->catalog, lake.table, &lake.totals, err));
     PF_TRY(describe_columns(&lake, arena, err));
-    lake.scan_name = pf_arena_printf(arena, "%.*s@%lld.%d", PF_STR_ARG(lake.table->full_name),
-                                     (long long)(lake.table->snapshot ? lake.table->snapshot->id : 0), lake.table->schema->id);
+    lake.scan_name =
+        pf_arena_printf(arena, "%.*s@%lld.%d", PF_STR_ARG(lake.table->full_name),
+                        (long long)(lake.table->snapshot ? lake.table->snapshot->id : 0), lake.table->schema->id);
     tables->size_bytes += lake.totals.size_bytes;
     PF_ARENA_PUSH(arena, tables->items, tables->count, *capacity) = lake;
     return PF_OK;

@@ -49,12 +49,11 @@ static pf_str input_name(pf_str prefix, size_t index, struct pf_arena *arena) {
 }
 
 enum pf_code bind_inputs(struct pf_exchange *exchange, const struct stage_message *stage,
-                         const struct task_message *task, pf_str prefix, struct pf_arena *arena,
-                         struct pf_error *err) {
+                         const struct task_message *task, pf_str prefix, struct pf_arena *arena, struct pf_error *err) {
     for (size_t i = 0; i < stage->input_count; i++) {
         if (stage->inputs[i].kind != PF_INPUT_DATASET) continue;
-        enum pf_code code = bind_input(exchange, &stage->inputs[i], &task->inputs[i], input_name(prefix, i, arena),
-                                       arena, err);
+        enum pf_code code =
+            bind_input(exchange, &stage->inputs[i], &task->inputs[i], input_name(prefix, i, arena), arena, err);
         if (code != PF_OK) {
             unbind_inputs(exchange, i, prefix);
             return code;
@@ -69,15 +68,14 @@ void unbind_inputs(struct pf_exchange *exchange, size_t input_count, pf_str pref
     pf_arena_free(arena);
 }
 
-
 static enum pf_code copy_fragment(const struct task_run *run, pf_str path, struct pf_arena *arena,
                                   struct pf_error *err) {
     pf_str fragment;
     PF_TRY(task_render_sql(run->stage, run->task, run->prefix, arena, &fragment, err));
-    pf_str sql = pf_arena_printf(arena,
-                                 "COPY (%.*s) TO %s (FORMAT exchange, OUTPUT %s, PARTITIONS %d, PER_THREAD_OUTPUT true)",
-                                 PF_STR_ARG(fragment), sql_quote_text(path, arena).ptr,
-                                 sql_quote_text(run->prefix, arena).ptr, run->stage->partition_count);
+    pf_str sql =
+        pf_arena_printf(arena, "COPY (%.*s) TO %s (FORMAT exchange, OUTPUT %s, PARTITIONS %d, PER_THREAD_OUTPUT true)",
+                        PF_STR_ARG(fragment), sql_quote_text(path, arena).ptr, sql_quote_text(run->prefix, arena).ptr,
+                        run->stage->partition_count);
     return pf_session_run(run->session, sql, err);
 }
 

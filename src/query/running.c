@@ -245,8 +245,7 @@ enum pf_code pf_stack_query_record(struct pf_stack *stack, pf_str query_id, stru
         enum pf_code code = pf_sync_record_get(sync, query_id, arena, out_json, err);
         if (code != PF_NOT_FOUND) return code;
     }
-    PF_FAIL(err, PF_NOT_FOUND, "no query with id '%.*s' is known (records are kept for an hour)",
-            PF_STR_ARG(query_id));
+    PF_FAIL(err, PF_NOT_FOUND, "no query with id '%.*s' is known (records are kept for an hour)", PF_STR_ARG(query_id));
 }
 
 enum pf_code pf_stack_cancel(struct pf_stack *stack, pf_str query_id, struct pf_error *err) {

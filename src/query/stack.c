@@ -320,7 +320,8 @@ static enum pf_code make_worker_event(struct pf_stack *stack, struct pf_error *e
     pf_buf_init(&buf, MAX_EVENT_BYTES);
     pf_json_begin(&out, &buf);
     pf_json_open_object(&out);
-    pf_json_field_str(&out, "redis_url", stack->redis ? pf_str_from_cstr(pf_redis_url(stack->redis)) : stack->options.redis_url);
+    pf_json_field_str(&out, "redis_url",
+                      stack->redis ? pf_str_from_cstr(pf_redis_url(stack->redis)) : stack->options.redis_url);
     pf_json_field_str(&out, "exchange_path", stack->exchange_path);
     pf_json_field_str(&out, "run_path", stack->run_path);
     pf_json_field_i64(&out, "threads", 1);

@@ -128,7 +128,8 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
     struct pf_engine_options options = {
         .threads = (int)pf_json_get_i64(event, "threads", 1),
         .memory_limit_bytes = pf_json_get_i64(event, "memory_bytes", 0),
-        .temp_directory = pf_arena_printf(worker->arena, "%.*s/spill-%.*s", PF_STR_ARG(run_path), PF_STR_ARG(worker->id)),
+        .temp_directory =
+            pf_arena_printf(worker->arena, "%.*s/spill-%.*s", PF_STR_ARG(run_path), PF_STR_ARG(worker->id)),
         .allowed_directories = directories,
         .allowed_directory_count = count,
         .is_locked = true,

@@ -14,19 +14,20 @@ static struct stage_input scan_input(struct pf_arena *arena) {
 TEST(renders_whole_files_in_one_read_and_parts_in_reads_of_their_own) {
     struct stage_input input = scan_input(test->arena);
     struct stage_message stage = {.sql = PF_STR("SELECT a FROM ${0}"), .inputs = &input, .input_count = 1};
-    struct task_split splits[] = {{PF_STR("/d/x'1.parquet"), 0, -1}, {PF_STR("/d/2"), 0, 99}, {PF_STR("/d/3"), 0, -1},
-                                  {PF_STR("/d/2"), 100, -1}};
+    struct task_split splits[] = {
+        {PF_STR("/d/x'1.parquet"), 0, -1}, {PF_STR("/d/2"), 0, 99}, {PF_STR("/d/3"), 0, -1}, {PF_STR("/d/2"), 100, -1}};
     struct task_input part = {.splits = splits, .split_count = 4};
     struct task_message task = {&part, 1};
     pf_str sql;
     CHECK_OK(task_render_sql(&stage, &task, PF_STR("t"), test->arena, &sql, &test->err));
-    CHECK_STR(sql, "SELECT a FROM (SELECT CAST(\"a\" AS BIGINT) AS \"a\", CAST(\"odd \"\"name\"\"\" AS DECIMAL(15,2)) AS "
-                   "\"odd \"\"name\"\"\" FROM read_parquet(['/d/x''1.parquet','/d/3']) UNION ALL SELECT CAST(\"a\" AS "
-                   "BIGINT) AS \"a\", CAST(\"odd \"\"name\"\"\" AS DECIMAL(15,2)) AS \"odd \"\"name\"\"\" FROM "
-                   "read_parquet(['/d/2'], file_row_number=true) WHERE file_row_number >= 0 AND file_row_number <= 99 "
-                   "UNION ALL SELECT CAST(\"a\" AS BIGINT) AS \"a\", CAST(\"odd \"\"name\"\"\" AS DECIMAL(15,2)) AS "
-                   "\"odd \"\"name\"\"\" FROM read_parquet(['/d/2'], file_row_number=true) WHERE file_row_number >= "
-                   "100)");
+    CHECK_STR(sql,
+              "SELECT a FROM (SELECT CAST(\"a\" AS BIGINT) AS \"a\", CAST(\"odd \"\"name\"\"\" AS DECIMAL(15,2)) AS "
+              "\"odd \"\"name\"\"\" FROM read_parquet(['/d/x''1.parquet','/d/3']) UNION ALL SELECT CAST(\"a\" AS "
+              "BIGINT) AS \"a\", CAST(\"odd \"\"name\"\"\" AS DECIMAL(15,2)) AS \"odd \"\"name\"\"\" FROM "
+              "read_parquet(['/d/2'], file_row_number=true) WHERE file_row_number >= 0 AND file_row_number <= 99 "
+              "UNION ALL SELECT CAST(\"a\" AS BIGINT) AS \"a\", CAST(\"odd \"\"name\"\"\" AS DECIMAL(15,2)) AS "
+              "\"odd \"\"name\"\"\" FROM read_parquet(['/d/2'], file_row_number=true) WHERE file_row_number >= "
+              "100)");
 }
 
 TEST(renders_a_scan_without_files_as_typed_nothing) {
@@ -63,7 +64,8 @@ TEST(stage_and_task_survive_encoding) {
     inputs[0].read_options = PF_STR(", schema := MAP{1: {name: 'a'}}");
     inputs[1].outputs_json = PF_STR("[\"{}\"]");
     inputs[1].partition_count = 16;
-    struct stage_message stage = {.sql = PF_STR("SELECT '\"\\'"), .partition_count = 4, .inputs = inputs, .input_count = 2};
+    struct stage_message stage = {
+        .sql = PF_STR("SELECT '\"\\'"), .partition_count = 4, .inputs = inputs, .input_count = 2};
     struct stage_message read;
     CHECK_OK(stage_message_decode(stage_message_encode(&stage, test->arena), test->arena, &read, &test->err));
     CHECK_STR(read.sql, "SELECT '\"\\'");
