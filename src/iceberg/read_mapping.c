@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* How DuckDB's read_parquet has to be told which columns a table has, when its files were written under several schemas.
+ *
+ * By name is right as long as no schema of the table gave a wanted name another field, or a wanted field another name or
+ * type, or lacked one. Otherwise by field id, `schema := MAP{id: {name, type, default_value}}`, which has its own limits in
+ * DuckDB 1.5: columns below the top level are not matched by id, all defaults must be of one type (so they are text), and a
+ * file without field ids would give nulls. */
+#include "iceberg/cell.h"
+#include "iceberg/schema.h"
+
+#include <string.h>
+
+enum { MAX_MAPPING_BYTES = 64 << 20 };
+
+static const struct pf_iceberg_field *top_level_id(const struct pf_iceberg_schema *schema, int id) {
+    for (size_t i = 0; i < schema->field_count; i++) {
+        if (schema->fields[i].id == id) return &schema->fields[i];
+    }
+    return NULL;
+}
+
+/* May files written under `other` be read by name for this field? Compares names as DuckDB does, without case: a column
+ * of another id under a like name would be taken for it. */
+static bool is_same_under(const struct pf_iceberg_schema *other, const struct pf_iceberg_field *field) {
+    const struct pf_iceberg_field *there = top_level_id(other, field->id);
+    if (!there || !pf_str_equal(there->name, field->name) || !schema_types_equal(there->type, field->type)) return false;
+    for (size_t i = 0; i < other->field_count; i++) {
+        if (other->fields[i].id != field->id && pf_str_equal_nocase(other->fields[i].name, field->name)) return false;
+    }
+    return true;
+}
+
+static bool is_wanted(const struct pf_iceberg_field *field, const pf_str *wanted, size_t count) {
+    if (!wanted) return true;
+    for (size_t i = 0; i < count; i++) {
+        if (pf_str_equal_nocase(wanted[i], field->name)) return true;
+    }
+    return false;
+}
+
+/* A column that some schema had and the read one hasn't must not hide in files either: read_parquet takes the columns of
+ * the first file and asks every other file for them. */
+static bool has_same_columns(const struct pf_iceberg_schema *a, const struct pf_iceberg_schema *b) {
+    if (a->field_count != b->field_count) return false;
+    for (size_t i = 0; i < a->field_count; i++) {
+        if (!is_same_under(b, &a->fields[i])) return false;
+    }
+    return true;
+}
+
+static void put_text(pf_str text, struct pf_buf *out) {
+    pf_buf_put_char(out, '\'');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '\'') pf_buf_put_char(out, '\'');
+        pf_buf_put_char(out, text.ptr[i]);
+    }
+    pf_buf_put_char(out, '\'');
+}
+
+/* Blobs as DuckDB casts them from text: every byte as \xAB. The JSON single value is hexadecimal. */
+static void put_blob_default(pf_str hex, struct pf_buf *out) {
+    pf_buf_put_char(out, '\'');
+    for (size_t i = 0; i + 1 < hex.len; i += 2) {
+        pf_buf_put_cstr(out, "\\x");
+        pf_buf_put(out, hex.ptr + i, 2);
+    }
+    pf_buf_put_char(out, '\'');
+}
+
+static enum pf_code put_default(const struct pf_iceberg_field *field, struct pf_arena *arena, struct pf_buf *out,
+                                struct pf_error *err) {
+    pf_json *value = NULL;
+    if (field->initial_default.len == 0 || pf_str_equal(field->initial_default, PF_STR("null"))) {
+        pf_buf_put_cstr(out, "NULL::VARCHAR");
+        return PF_OK;
+    }
+    PF_TRY(pf_json_parse(field->initial_default, arena, "initial-default", &value, err));
+    pf_str text = yyjson_is_str(value) ? pf_json_as_str(value, PF_STR_EMPTY) : field->initial_default;
+    if (field->type->kind == PF_ICEBERG_BINARY || field->type->kind == PF_ICEBERG_FIXED) {
+        put_blob_default(text, out);
+    } else {
+        put_text(text, out);
+    }
+    return PF_OK;
+}
+
+static enum pf_code put_field(const struct pf_table_metadata *metadata, const struct pf_iceberg_field *field,
+                              struct pf_arena *arena, struct pf_buf *out, struct pf_error *err) {
+    pf_str sql;
+    if (!cell_is_primitive(field->type) && field->type->field_count) {
+        PF_FAIL(err, PF_UNSUPPORTED,
+                "table at %.*s: its columns were changed, and column %.*s of nested type can't be read from files of "
+                "before and after together; leave it out of the query, or rewrite the table's data files and expire "
+                "the older schemas",
+                PF_STR_ARG(metadata->location), PF_STR_ARG(field->name));
+    }
+    enum pf_code code = pf_iceberg_type_sql(field->type, arena, &sql, err);
+    if (code != PF_OK) return pf_error_wrap(err, code, "column %.*s", PF_STR_ARG(field->name));
+    pf_buf_printf(out, "%d: {name: ", field->id);
+    put_text(field->name, out);
+    pf_buf_put_cstr(out, ", type: ");
+    put_text(sql, out);
+    pf_buf_put_cstr(out, ", default_value: ");
+    PF_TRY(put_default(field, arena, out, err));
+    pf_buf_put_char(out, '}');
+    return PF_OK;
+}
+
+static enum pf_code put_mapping(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
+                                const pf_str *wanted, size_t wanted_count, struct pf_arena *arena, struct pf_buf *out,
+                                struct pf_error *err) {
+    size_t used = 0;
+    pf_buf_put_cstr(out, "MAP{");
+    for (size_t i = 0; i < schema->field_count; i++) {
+        if (!is_wanted(&schema->fields[i], wanted, wanted_count)) continue;
+        if (used++) pf_buf_put_cstr(out, ", ");
+        PF_TRY(put_field(metadata, &schema->fields[i], arena, out, err));
+    }
+    /* Rows are counted even when no column is asked for. */
+    for (size_t i = 0; i < schema->field_count && used == 0; i++) {
+        if (schema->fields[i].type->field_count) continue;
+        used++;
+        PF_TRY(put_field(metadata, &schema->fields[i], arena, out, err));
+    }
+    pf_buf_put_char(out, '}');
+    return PF_OK;
+}
+
+enum pf_code pf_iceberg_read_mapping(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
+                                     const pf_str *wanted, size_t wanted_count, struct pf_arena *arena,
+                                     struct pf_read_mapping *out_mapping, struct pf_error *err) {
+    struct pf_read_mapping mapping = {.is_by_name = true};
+    struct pf_buf buf;
+    pf_str sql;
+    for (size_t i = 0; i < metadata->schema_count; i++) {
+        if (!has_same_columns(schema, &metadata->schemas[i])) mapping.is_by_name = false;
+    }
+    if (mapping.is_by_name) {
+        *out_mapping = mapping;
+        return PF_OK;
+    }
+    if (pf_table_metadata_property(metadata, PF_STR("schema.name-mapping.default"), PF_STR_EMPTY).len) {
+        PF_FAIL(err, PF_UNSUPPORTED,
+                "table at %.*s: its columns were changed and it has a name mapping, so some of its files may have no "
+                "field ids: not supported; rewrite its data files and remove the property schema.name-mapping.default",
+                PF_STR_ARG(metadata->location));
+    }
+    pf_buf_init(&buf, MAX_MAPPING_BYTES);
+    enum pf_code code = put_mapping(metadata, schema, wanted, wanted_count, arena, &buf, err);
+    if (code == PF_OK) code = pf_buf_finish(&buf, "column mapping", &sql, err);
+    if (code == PF_OK) mapping.schema_sql = pf_arena_str(arena, sql);
+    pf_buf_clear(&buf);
+    if (code == PF_OK) *out_mapping = mapping;
+    return code;
+}
