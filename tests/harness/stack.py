@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.parse
 import uuid
@@ -64,6 +65,7 @@ class Stack:
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PUFFINDB_")}
         self.environment.update(environment or {})
         self.environment[MARK] = self.mark
+        self.environment.setdefault("PUFFINDB_WORKER_LOG", str(self.folder / "workers.log"))
         self.store_url = f"file://{self.folder}/store"
         self.log_path = self.folder / "serve.log"
         self.process = None
@@ -85,7 +87,8 @@ class Stack:
     def command(self):
         return [
             *(str(binary()), "serve", "--listen", f"127.0.0.1:{self.port}"),
-            *("--store-url", self.store_url, "--workers", str(self.workers), *self.options),
+            *("--store-url", self.store_url, "--workers", str(self.workers)),
+            *("--run-path", str(self.folder / "run"), *self.options),
         ]
 
     def start(self, limit_s=START_LIMIT_S):
@@ -194,11 +197,11 @@ class Stack:
         return "\n".join(self.log_text().splitlines()[-lines:])
 
     def sanitizer_report(self):
-        text = self.log_text()
+        text = "".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
         for sign in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "ThreadSanitizer:"):
             if sign in text:
                 at = text.index(sign)
-                return "in the log of serve: " + text[at : at + 1500]
+                return "in a log: " + text[at : at + 1500]
         return None
 
     # ---- its API ----
@@ -241,6 +244,10 @@ class Stack:
             raise QueryError(status, parsed["error"])
         return Answer(parsed, headers, seconds)
 
+    def start_query(self, sql, route="auto", limit_s=300, **more):
+        """The same in the background."""
+        return Running(self, sql, route, limit_s, more)
+
     def record(self, query_id):
         status, _, text = self.request("GET", f"/v1/query/{urllib.parse.quote(query_id)}")
         if status != 200:
@@ -277,6 +284,48 @@ class Stack:
         for table, facts in lake["tables"].items():
             self.load(table, *(Path(folder) / file for file in facts["files"]))
         return lake
+
+
+class Running:
+    """A query under way, in a thread of its own."""
+
+    def __init__(self, stack, sql, route, limit_s, more):
+        self.stack, self.id = stack, "test-" + uuid.uuid4().hex[:12]
+        self.answer = self.failure = None
+        self.started = time.monotonic()
+        self.thread = threading.Thread(target=self.run, args=(sql, route, limit_s, more), daemon=True)
+        self.thread.start()
+
+    def run(self, sql, route, limit_s, more):
+        try:
+            self.answer = self.stack.query(sql, route, limit_s, id=self.id, **more)
+        except Problem as problem:
+            self.failure = problem
+        self.seconds = time.monotonic() - self.started
+
+    def is_over(self):
+        return not self.thread.is_alive()
+
+    def result(self, limit_s):
+        """The answer; raises what went wrong, or a Problem after `limit_s`."""
+        self.thread.join(limit_s)
+        if self.thread.is_alive():
+            raise Problem(f"the query is still running after {time.monotonic() - self.started:.0f} s")
+        if self.failure:
+            raise self.failure
+        return self.answer
+
+    def wait_until(self, is_reached, limit_s=60):
+        """Waits until the query's record satisfies `is_reached`; False if the query ended before."""
+        end = time.monotonic() + limit_s
+        while time.monotonic() < end and not self.is_over():
+            try:
+                if is_reached(self.stack.record(self.id)):
+                    return True
+            except (Problem, OSError, ValueError):
+                pass
+            time.sleep(0.005)
+        return False
 
 
 def patience():

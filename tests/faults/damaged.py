@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Files of the lake and of the exchange that are not what they should be. Each case has a table of its own, so that
+nothing of it is in a cache."""
+
+import json
+import os
+import random
+import time
+
+from harness.cases import Problem, check
+from harness.lake import make_lake
+from harness.stack import QueryError, Stack, patience
+
+SUM = "SELECT count(*) AS n, sum(o_totalprice) AS total, min(o_comment) AS first FROM {table}"
+BAD_CODES = ("CORRUPT", "NOT_FOUND", "INVALID", "REMOTE")
+
+
+# ---- kinds of damage ----
+
+
+def flip(path):
+    """Bytes in the middle."""
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    for at in range(middle, min(middle + 256, len(data))):
+        data[at] ^= 0xA5
+    path.write_bytes(data)
+
+
+def flip_end(path):
+    """Bytes near the end: a Parquet file's footer, an Avro file's last block."""
+    data = bytearray(path.read_bytes())
+    for at in range(max(0, len(data) - 200), max(0, len(data) - 40)):
+        data[at] ^= 0xA5
+    path.write_bytes(data)
+
+
+def truncate(path):
+    os.truncate(path, path.stat().st_size * 2 // 3)
+
+
+def empty(path):
+    os.truncate(path, 0)
+
+
+def remove(path):
+    path.unlink()
+
+
+def garbage(path):
+    path.write_bytes(random.Random(7).randbytes(max(64, path.stat().st_size)))
+
+
+def other_json(path):
+    path.write_text(json.dumps({"unexpected": [1, 2, {"three": None}]}), encoding="ascii")
+
+
+def text_in_json(path):
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"current-snapshot-id":', '"current-snapshot-id":"x', 1), encoding="utf-8")
+
+
+# what is damaged: (name, pattern below the table's folder, damages)
+PARTS = [
+    ("data file", "data/**/*.parquet", (flip, flip_end, truncate, empty, remove, garbage)),
+    ("manifest", "metadata/*-m*.avro", (flip, flip_end, truncate, empty, remove, garbage)),
+    ("manifest list", "metadata/snap-*.avro", (flip, truncate, empty, remove, garbage)),
+    ("metadata", "metadata/*.metadata.json", (text_in_json, other_json, truncate, empty, remove, garbage)),
+    ("pointer", "metadata/pointer.json", (other_json, truncate, empty, garbage)),
+]
+
+
+def is_said_clearly(stack, sql, route, names):
+    """The query fails in time, with a code for bad data and a message that names the object."""
+    try:
+        answer = stack.query(sql, route, 30 * patience())
+    except QueryError as error:
+        check(error.code in BAD_CODES, f"{route}: not a clear error: {error}")
+        check(any(name in error.message for name in names), f"{route}: the message names none of {names}: {error}")
+        return str(error)
+    raise Problem(f"{route}: an answer from damaged data: {answer.rows[:1]}")
+
+
+def damaged_table(stack, files, number, pattern, damage):
+    table = f"damaged_{number}"
+    stack.load(table, *files)
+    folder = next(path for path in (stack.folder / "store").rglob(table) if path.is_dir())
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    check(found, f"no {pattern} below {folder}: {sorted(str(p.relative_to(folder)) for p in folder.rglob('*'))[:9]}")
+    victim = found[len(found) // 2]
+    damage(victim)
+    notes = [
+        is_said_clearly(stack, SUM.format(table=table), route, (victim.name, table)) for route in ("fleet", "local")
+    ]
+    answer = stack.query("SELECT count(*) AS n FROM sound", "fleet", 30 * patience())
+    check(answer.rows[0][0] > 0, "a sound table is not readable any more")
+    return notes[0]
+
+
+# ---- the exchange ----
+
+
+def slice_is_damaged(stack, damage):
+    """While a query runs its slices are damaged as they appear. A right answer is possible: from a second attempt, or
+    when the slice had been read before."""
+    sql = (
+        "SELECT a.o_custkey % 10 AS k, count(*) AS n FROM sound a JOIN sound b ON a.o_custkey = b.o_custkey GROUP BY k"
+    )
+    expected = sorted(stack.query(sql, "local", 60 * patience()).rows)
+    running = stack.start_query(sql, "fleet", 60 * patience())
+    hits = 0
+    while not running.is_over():
+        for path in (stack.folder / "exchange").rglob("*.px"):
+            try:
+                if path.stat().st_size > 64:
+                    damage(path)
+                    hits += 1
+            except OSError:
+                pass
+        time.sleep(0.001)
+    try:
+        rows = sorted(running.result(1).rows)
+        check(rows == expected, f"a wrong answer from damaged slices: {rows[:2]}, expected {expected[:2]}")
+        note = "right answer"
+    except QueryError as error:
+        check(error.code in (*BAD_CODES, "BUG") and error.message, f"not a clear error: {error}")
+        check(error.code != "BUG", f"damaged slices are no bug of ours: {error}")
+        note = str(error)
+    check(sorted(stack.query(sql, "fleet", 60 * patience()).rows) == expected, "the next query is wrong")
+    return f"{hits} slices damaged; {note}"
+
+
+def run(cases):
+    lake = make_lake("tpch", 0.01)
+    files = sorted(str(file) for file in (lake / "orders").glob("*.parquet"))
+    stack = Stack(workers=2, options=["--lease", "2s"])
+    stack.options += ["--exchange-path", str(stack.folder / "exchange")]
+    with stack:
+        stack.load("sound", *files)
+        number = 0
+        for part, pattern, damages in PARTS:
+            for damage in damages:
+                number += 1
+                name = f"damaged: {part}, {damage.__name__.replace('_', ' ')}"
+                cases.run(name, damaged_table, stack, files, number, pattern, damage)
+        for damage in (truncate, flip, remove, garbage):
+            cases.run(f"damaged: exchange, {damage.__name__}", slice_is_damaged, stack, damage)
