@@ -108,7 +108,8 @@ static pf_str allowed_methods(struct pf_arena *arena, pf_str path) {
 
 static bool is_same_origin(pf_str origin, pf_str host) {
     size_t scheme_end = pf_str_find(origin, PF_STR("://"), 0);
-    return scheme_end != SIZE_MAX && host.len && pf_str_equal_nocase(pf_str_slice(origin, scheme_end + 3, SIZE_MAX), host);
+    return scheme_end != SIZE_MAX && host.len &&
+           pf_str_equal_nocase(pf_str_slice(origin, scheme_end + 3, SIZE_MAX), host);
 }
 
 static bool is_allowed_origin(const struct pf_api *api, pf_str origin) {
@@ -161,8 +162,9 @@ void pf_api_handle(void *context, struct pf_http_request *request, struct pf_htt
     pf_str methods = allowed_methods(request->arena, request->path);
     add_cors_headers(&call);
     if (comes_from_a_foreign_page(&call)) {
-        respond_status(&call, 403, PF_DENIED, PF_STR("web pages of other sites may not call this API; "
-                                                     "puffindb serve --allow-origin names one that may"));
+        respond_status(&call, 403, PF_DENIED,
+                       PF_STR("web pages of other sites may not call this API; "
+                              "puffindb serve --allow-origin names one that may"));
         return;
     }
     if (methods.len == 0) {

@@ -11,9 +11,9 @@ struct result_writer {
     const struct result_format *format;
     const struct pf_column *columns;
     size_t column_count;
-    const pf_str *keys;  /* names of the columns, made unique: JSON objects need that */
+    const pf_str *keys; /* names of the columns, made unique: JSON objects need that */
     pf_str query_id;
-    uint64_t row_count;  /* written so far */
+    uint64_t row_count; /* written so far */
 };
 
 struct result_format {

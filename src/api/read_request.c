@@ -123,14 +123,12 @@ static enum pf_code read_json_field(pf_str name, pf_json *value, const struct pf
     if (field->is_number ? !yyjson_is_int(value) : !yyjson_is_str(value)) {
         PF_FAIL(err, PF_INVALID, "field '%s' must be a %s", field->name, field->is_number ? "whole number" : "string");
     }
-    pf_str text = field->is_number
-                      ? pf_arena_printf(http->arena, "%lld", (long long)pf_json_as_i64(value, INT64_MAX))
-                      : pf_json_as_str(value, PF_STR_EMPTY);
+    pf_str text = field->is_number ? pf_arena_printf(http->arena, "%lld", (long long)pf_json_as_i64(value, INT64_MAX))
+                                   : pf_json_as_str(value, PF_STR_EMPTY);
     return field->read(text, request, err);
 }
 
-static enum pf_code read_json(const struct pf_http_request *http, struct query_request *request,
-                              struct pf_error *err) {
+static enum pf_code read_json(const struct pf_http_request *http, struct query_request *request, struct pf_error *err) {
     pf_json *root;
     PF_TRY(pf_json_parse(http->body, http->arena, "request body", &root, err));
     if (!yyjson_is_obj(root)) PF_FAIL(err, PF_INVALID, "request body: expected a JSON object with the field 'sql'");
@@ -146,8 +144,7 @@ static enum pf_code check_sql(const struct query_request *request, const char *m
     return PF_OK;
 }
 
-enum pf_code read_query_body(const struct pf_http_request *http, struct query_request *request,
-                             struct pf_error *err) {
+enum pf_code read_query_body(const struct pf_http_request *http, struct query_request *request, struct pf_error *err) {
     PF_TRY(read_headers(http, request, err));
     if (!is_json(http)) request->sql = http->body;
     if (!is_json(http) && pf_http_has_parameter(&http->query, "sql")) {

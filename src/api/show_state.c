@@ -55,7 +55,8 @@ enum pf_code show_index(struct api_call *call, struct pf_error *err) {
     static const struct {
         const char *route, *what;
     } lines[] = {
-        {"POST /v1/query", "run SQL: the body is the statement, or JSON with sql, route, format, timeout_ms, max_rows, id"},
+        {"POST /v1/query",
+         "run SQL: the body is the statement, or JSON with sql, route, format, timeout_ms, max_rows, id"},
         {"GET /v1/query?sql=…", "the same with parameters; format=json|ndjson|csv"},
         {"GET /v1/query/{id}", "state of a query"},
         {"DELETE /v1/query/{id}", "cancel a query"},

@@ -220,9 +220,9 @@ pf_str find_local_server(const struct pf_config *config, struct pf_arena *arena)
     pf_json *health;
     pf_str url = pf_arena_printf(arena, "http://%.*s", PF_STR_ARG(pf_config_text(config, PF_CONFIG_LISTEN)));
     if (pf_http_client_open(NULL, &http, NULL) != PF_OK) return PF_STR_EMPTY;
-    bool is_ours = ask_health(http, url, LOCAL_HEALTH_MS, arena, &health, NULL) == PF_OK &&
-                   pf_str_equal(pf_json_get_str(health, "store_url", PF_STR_EMPTY),
-                                pf_config_text(config, PF_CONFIG_STORE_URL));
+    bool is_ours =
+        ask_health(http, url, LOCAL_HEALTH_MS, arena, &health, NULL) == PF_OK &&
+        pf_str_equal(pf_json_get_str(health, "store_url", PF_STR_EMPTY), pf_config_text(config, PF_CONFIG_STORE_URL));
     pf_http_client_close(http);
     return is_ours ? url : PF_STR_EMPTY;
 }

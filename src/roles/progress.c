@@ -62,9 +62,9 @@ static void cancel(struct progress *progress) {
     int status = 0;
     pf_str body;
     atomic_store(progress->must_stop, true);
-    enum pf_code code = client_send(progress->client,
-                                    &(struct client_call){.method = "DELETE", .target = progress->target}, arena,
-                                    &status, &body, NULL);
+    enum pf_code code =
+        client_send(progress->client, &(struct client_call){.method = "DELETE", .target = progress->target}, arena,
+                    &status, &body, NULL);
     (void)code; /* the connection is cut too, which cancels as well */
     pf_arena_free(arena);
 }

@@ -49,8 +49,9 @@ struct result_table *result_table_free(struct result_table *table) {
 }
 
 static bool is_numeric(pf_str type) {
-    static const char *const names[] = {"TINYINT",   "SMALLINT",  "INTEGER",  "BIGINT", "HUGEINT", "UTINYINT",
-                                        "USMALLINT", "UINTEGER",  "UBIGINT",  "UHUGEINT", "FLOAT", "DOUBLE", "BIGNUM"};
+    static const char *const names[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT",  "HUGEINT",
+                                        "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+                                        "FLOAT",    "DOUBLE",    "BIGNUM"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (pf_str_equal(type, pf_str_from_cstr(names[i]))) return true;
     }

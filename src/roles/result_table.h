@@ -13,8 +13,8 @@ struct result_table *result_table_new(size_t max_rows);
 struct result_table *result_table_free(struct result_table *table);
 
 /* [{"name","type"},…] */
-enum pf_code result_table_set_columns(struct result_table *table, pf_str columns_json,
-                                      struct pf_error *err) PF_MUST_CHECK;
+enum pf_code result_table_set_columns(struct result_table *table, pf_str columns_json, struct pf_error *err)
+    PF_MUST_CHECK;
 /* The JSON array of one row. */
 void result_table_add(struct result_table *table, pf_str row_json);
 int64_t result_table_row_count(const struct result_table *table);

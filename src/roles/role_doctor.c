@@ -82,7 +82,8 @@ static struct finding look_at_redis(const struct pf_config *config, struct pf_ar
     pf_redis_stop(redis);
     if (pf_file_remove_tree(path.ptr, NULL) != PF_OK) return broken(arena, &err, "remove the folder");
     if (code == PF_OK) return good(PF_STR("redis-server starts and answers"));
-    return broken(arena, &err, "install redis-server 6.2 or later (Debian: apt install redis-server), or valkey-server");
+    return broken(arena, &err,
+                  "install redis-server 6.2 or later (Debian: apt install redis-server), or valkey-server");
 }
 
 /* ---- the store ---- */
@@ -93,8 +94,9 @@ static enum pf_code try_store(struct pf_store *store, struct pf_arena *arena, st
     PF_TRY(pf_store_put_if(store, key, PF_STR_EMPTY, PF_STR("1"), arena, &etag, err));
     enum pf_code code = pf_store_put_if(store, key, PF_STR_EMPTY, PF_STR("2"), arena, NULL, NULL);
     if (code != PF_CONFLICT) {
-        code = pf_error_set(err, PF_UNSUPPORTED, __FILE__, __LINE__, "conditional writes do not work: two writers of "
-                                                                     "one table would lose rows");
+        code = pf_error_set(err, PF_UNSUPPORTED, __FILE__, __LINE__,
+                            "conditional writes do not work: two writers of "
+                            "one table would lose rows");
     } else {
         code = pf_store_get(store, key, PF_RANGE_ALL, arena, &bytes, err);
     }
@@ -125,7 +127,8 @@ static struct finding look_at_exchange(const struct pf_config *config, struct pf
     }
     if (statvfs(path, &info) != 0 || access(path, W_OK) != 0) {
         if (!asked.len) {
-            return (struct finding){POOR, PF_STR("no /dev/shm that can be written: data between stages goes to the lake"),
+            return (struct finding){POOR,
+                                    PF_STR("no /dev/shm that can be written: data between stages goes to the lake"),
                                     PF_STR("mount a tmpfs, or name a fast folder with --exchange-path")};
         }
         pf_error_set(&err, PF_DENIED, __FILE__, __LINE__, "'%s' can't be written", path);
@@ -134,20 +137,23 @@ static struct finding look_at_exchange(const struct pf_config *config, struct pf
     int64_t free_bytes = (int64_t)info.f_bavail * (int64_t)info.f_frsize;
     pf_str text = pf_arena_printf(arena, "%s: %.*s free", path, PF_STR_ARG(bytes_text(arena, free_bytes)));
     if (free_bytes >= 1 << 30) return good(text);
-    return (struct finding){POOR, text, PF_STR("large joins need room there: give it more (docker: --shm-size=4g), or "
-                                               "name another folder with --exchange-path")};
+    return (struct finding){POOR, text,
+                            PF_STR("large joins need room there: give it more (docker: --shm-size=4g), or "
+                                   "name another folder with --exchange-path")};
 }
 
 static struct finding look_at_machine(const struct pf_config *config, struct pf_arena *arena) {
     int64_t cores = (int64_t)sysconf(_SC_NPROCESSORS_ONLN);
     int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE);
     int64_t workers = pf_config_number(config, PF_CONFIG_WORKERS) ? pf_config_number(config, PF_CONFIG_WORKERS) : cores;
-    int64_t asked = pf_config_number(config, PF_CONFIG_WORKER_MEMORY) * workers + pf_config_number(config, PF_CONFIG_MEMORY);
-    pf_str text = pf_arena_printf(arena, "%.*s, %.*s of memory, %.*s",
-                                  PF_STR_ARG(counted(arena, cores, "core", "cores")), PF_STR_ARG(bytes_text(arena, bytes)),
-                                  PF_STR_ARG(counted(arena, workers, "worker", "workers")));
+    int64_t asked =
+        pf_config_number(config, PF_CONFIG_WORKER_MEMORY) * workers + pf_config_number(config, PF_CONFIG_MEMORY);
+    pf_str text =
+        pf_arena_printf(arena, "%.*s, %.*s of memory, %.*s", PF_STR_ARG(counted(arena, cores, "core", "cores")),
+                        PF_STR_ARG(bytes_text(arena, bytes)), PF_STR_ARG(counted(arena, workers, "worker", "workers")));
     if (asked > bytes) {
-        return (struct finding){POOR, text, PF_STR("--worker-memory times --workers plus --memory is more than there is")};
+        return (struct finding){POOR, text,
+                                PF_STR("--worker-memory times --workers plus --memory is more than there is")};
     }
     if (bytes / workers < 256 << 20) {
         return (struct finding){POOR, text, PF_STR("less than 256 MB a worker: take fewer with --workers")};
@@ -197,8 +203,10 @@ static struct finding look_at_environment(const struct pf_config *config, struct
 }
 
 static const struct check checks[] = {
-    {"engine", look_at_engine}, {"redis", look_at_redis},     {"store", look_at_store}, {"exchange", look_at_exchange},
-    {"machine", look_at_machine}, {"listen", look_at_port}, {"url", look_at_url},     {"environment", look_at_environment},
+    {"engine", look_at_engine},   {"redis", look_at_redis},
+    {"store", look_at_store},     {"exchange", look_at_exchange},
+    {"machine", look_at_machine}, {"listen", look_at_port},
+    {"url", look_at_url},         {"environment", look_at_environment},
 };
 
 static void print_finding(const char *name, const struct finding *finding) {

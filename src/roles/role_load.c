@@ -20,8 +20,7 @@ static void draw_progress(void *context, double share, int64_t rows) {
     int full = share < 0 ? 0 : share > 1 ? BAR_CELLS : (int)(share * BAR_CELLS);
     fprintf(stderr, "\r\x1b[K");
     for (int i = 0; i < BAR_CELLS; i++) fputs(i < full ? "█" : "░", stderr);
-    fprintf(stderr, " %3.0f%%  %.*s", share > 0 ? share * 100 : 0.0,
-            PF_STR_ARG(counted(scratch, rows, "row", "rows")));
+    fprintf(stderr, " %3.0f%%  %.*s", share > 0 ? share * 100 : 0.0, PF_STR_ARG(counted(scratch, rows, "row", "rows")));
     fflush(stderr);
     pf_arena_free(scratch);
     progress->drawn_ms = now_ms;
@@ -87,7 +86,8 @@ const struct pf_role pf_role_load = {
     PF_FOR_LOAD,
     "files into a table",
     "load [NAMESPACE.]TABLE FILE… [OPTIONS]",
-    "Copies Parquet, CSV or JSON files into an Iceberg table of the lake, as one commit. The table is made if it isn't\n"
+    "Copies Parquet, CSV or JSON files into an Iceberg table of the lake, as one commit. The table is made if it "
+    "isn't\n"
     "there; else the rows are added, and the columns must fit. A FILE may be a pattern: 'data/*.parquet'.\n"
     "A running server needs no restart: it sees the rows with its next query.",
     "  puffindb load orders orders.parquet\n"

@@ -14,11 +14,11 @@ struct pf_role_call {
 
 struct pf_role {
     const char *name;
-    unsigned bit;         /* PF_FOR_... */
-    const char *summary;  /* for the list of commands */
-    const char *usage;    /* behind "puffindb" */
-    const char *text;     /* what it does, in a few lines */
-    const char *examples; /* lines */
+    unsigned bit;                          /* PF_FOR_... */
+    const char *summary;                   /* for the list of commands */
+    const char *usage;                     /* behind "puffindb" */
+    const char *text;                      /* what it does, in a few lines */
+    const char *examples;                  /* lines */
     int (*run)(struct pf_role_call *call); /* a pf_exit */
 };
 

@@ -58,11 +58,10 @@ static pf_str footer_text(struct running_statement *running) {
     }
     int64_t tasks = pf_json_get_i64(stats, "tasks", 0), shown_rows = is_terminal(stdout) ? TERMINAL_ROWS : PIPE_ROWS;
     pf_str left_out = rows > shown_rows ? pf_arena_printf(arena, " (%lld shown)", (long long)shown_rows) : PF_STR_EMPTY;
-    pf_str spread = tasks > 0 ? pf_arena_printf(arena, ", %.*s in %.*s",
-                                                PF_STR_ARG(counted(arena, tasks, "task", "tasks")),
-                                                PF_STR_ARG(counted(arena, pf_json_get_i64(stats, "stages", 0), "stage",
-                                                                   "stages")))
-                              : PF_STR_EMPTY;
+    pf_str spread =
+        tasks > 0 ? pf_arena_printf(arena, ", %.*s in %.*s", PF_STR_ARG(counted(arena, tasks, "task", "tasks")),
+                                    PF_STR_ARG(counted(arena, pf_json_get_i64(stats, "stages", 0), "stage", "stages")))
+                  : PF_STR_EMPTY;
     return pf_arena_printf(arena, "%.*s%.*s · %.*s · %.*s%.*s", PF_STR_ARG(counted(arena, rows, "row", "rows")),
                            PF_STR_ARG(left_out), PF_STR_ARG(time_text(arena, pf_json_get_f64(stats, "elapsed_ms", 0))),
                            PF_STR_ARG(pf_json_get_str(stats, "route", PF_STR("?"))), PF_STR_ARG(spread));

@@ -18,11 +18,15 @@
 enum { HISTORY_LINES = 2000, MAX_STATEMENT_BYTES = 16 << 20 };
 
 static const char *const keywords[] = {
-    "ALL",    "AND",   "AS",     "ASC",   "BETWEEN", "BY",      "CASE",  "CAST",  "COPY",   "COUNT(", "CREATE", "DELETE",
-    "DESC",   "DESCRIBE", "DISTINCT", "DROP", "ELSE", "END",     "EXCEPT", "EXISTS", "EXPLAIN ANALYZE", "EXPLAIN", "FILTER", "FROM",
-    "GROUP BY", "HAVING", "IN", "INNER JOIN", "INSERT INTO", "INTERSECT", "INTERVAL", "IS NOT NULL", "IS NULL", "JOIN", "LEFT JOIN",
-    "LIKE", "LIMIT", "NOT", "NULL", "OFFSET", "ON", "OR", "ORDER BY", "OVER", "PARTITION BY", "QUALIFY", "SELECT",
-    "SUM(", "SUMMARIZE", "TABLE", "THEN", "UNION ALL", "UNION", "UPDATE", "USING", "VALUES", "WHEN", "WHERE", "WITH"};
+    "ALL",         "AND",       "AS",           "ASC",         "BETWEEN", "BY",     "CASE",
+    "CAST",        "COPY",      "COUNT(",       "CREATE",      "DELETE",  "DESC",   "DESCRIBE",
+    "DISTINCT",    "DROP",      "ELSE",         "END",         "EXCEPT",  "EXISTS", "EXPLAIN ANALYZE",
+    "EXPLAIN",     "FILTER",    "FROM",         "GROUP BY",    "HAVING",  "IN",     "INNER JOIN",
+    "INSERT INTO", "INTERSECT", "INTERVAL",     "IS NOT NULL", "IS NULL", "JOIN",   "LEFT JOIN",
+    "LIKE",        "LIMIT",     "NOT",          "NULL",        "OFFSET",  "ON",     "OR",
+    "ORDER BY",    "OVER",      "PARTITION BY", "QUALIFY",     "SELECT",  "SUM(",   "SUMMARIZE",
+    "TABLE",       "THEN",      "UNION ALL",    "UNION",       "UPDATE",  "USING",  "VALUES",
+    "WHEN",        "WHERE",     "WITH"};
 
 struct shell {
     struct sql_session *session;
@@ -284,8 +288,8 @@ static void take_line(struct shell *shell, struct pf_buf *pending, pf_str line, 
         run_command(shell, words);
         return;
     }
-    bool is_word = pending->len == 0 && (pf_str_equal_nocase(words, PF_STR("quit")) ||
-                                         pf_str_equal_nocase(words, PF_STR("exit")));
+    bool is_word =
+        pending->len == 0 && (pf_str_equal_nocase(words, PF_STR("quit")) || pf_str_equal_nocase(words, PF_STR("exit")));
     if (is_word) {
         shell->must_end = true;
         return;
