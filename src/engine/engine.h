@@ -274,6 +274,10 @@ struct pf_table_function {
     /* Fills up to `capacity` rows and sets out->row_count; 0 ends this thread's scan. */
     enum pf_code (*read)(void *scan, struct pf_scan_out *out, struct pf_error *err);
     void (*close)(void *scan);
+    /* Optional, both or none: what the threads of one execution share; a plan may be executed several times (in a
+     * recursive query). With them `open` gets the run in place of the plan. */
+    enum pf_code (*start)(void *context, void *plan, void **out_run, struct pf_error *err);
+    void (*stop)(void *run);
 };
 /* Writable vectors of the output chunk, one a projected column. Strings may point into memory that stays valid
  * until the statement ends. */

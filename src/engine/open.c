@@ -10,8 +10,8 @@
 
 /* Sessions still set these: they change how a session shows things, not what it may reach. */
 #define UNLOCKED_CONFIGS                                                                                               \
-    "['TimeZone','Calendar','explain_output','enable_progress_bar','enable_progress_bar_print','progress_bar_time'," \
-    "'default_null_order','default_order','search_path','schema']"
+    "['TimeZone','Calendar','explain_output','enable_progress_bar','enable_progress_bar_print','progress_bar_time',"   \
+    "'streaming_buffer_size','default_null_order','default_order','search_path','schema']"
 
 /* json_serialize_plan fails with the first (its column bindings are resolved too early in DuckDB 1.5); the second puts
  * internal functions into plans. */
@@ -53,6 +53,7 @@ static void put_directories(struct pf_buf *sql, const struct pf_engine_options *
 }
 
 static void put_settings(struct pf_buf *sql, const struct pf_engine_options *options) {
+    put_setting(sql, "GLOBAL TimeZone", PF_STR("UTC")); /* the same on every worker */
     put_bool(sql, "allow_persistent_secrets", false);
     put_bool(sql, "autoinstall_known_extensions", false);
     put_bool(sql, "autoload_known_extensions", false);
@@ -70,7 +71,6 @@ static void put_settings(struct pf_buf *sql, const struct pf_engine_options *opt
     } else {
         put_bool(sql, "parquet_metadata_cache", true);
     }
-    put_setting(sql, "streaming_buffer_size", PF_STR("4MB"));
     if (!options->is_locked) return;
     put_directories(sql, options);
     pf_buf_put_cstr(sql, "SET allowed_configs=" UNLOCKED_CONFIGS ";\n");

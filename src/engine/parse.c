@@ -69,7 +69,7 @@ static void walk(struct finder *finder, pf_json *value) {
 
 /* ---- by words ---- */
 
-static const char *const STARTS_TABLE[] = {"from", "join", "pivot", "unpivot", "into", "update", "table", "describe"};
+static const char *const STARTS_TABLE[] = {"from", "join", "pivot", "unpivot", "into", "update", "using", "table", "describe"};
 static const char *const WRITES[] = {"insert", "update", "delete", "merge"};
 
 static bool is_one_of(const struct sql_token *token, const char *const *words, size_t count) {

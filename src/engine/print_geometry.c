@@ -98,7 +98,10 @@ static void put_geometry(struct reader *reader, bool has_name, int depth, struct
         if (kind == 3) put_points(reader, dimensions, out);
         else if (kind == 4) { /* points without parentheses of their own */
             reader->at += reader->end - reader->at >= 5 ? 5 : 0;
-            put_point(reader, dimensions, out);
+            if (is_empty_point(reader)) {
+                pf_buf_put_cstr(out, "EMPTY");
+                reader->at += dimensions * 8 <= reader->end - reader->at ? dimensions * 8 : 0;
+            } else put_point(reader, dimensions, out);
         } else put_geometry(reader, kind == 7, depth + 1, out);
     }
     pf_buf_put_char(out, ')');

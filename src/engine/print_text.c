@@ -148,16 +148,17 @@ static const struct pf_vec *union_member(const struct pf_vec *vec, uint64_t row)
 
 /* ---- text ---- */
 
-static bool needs_quotes(pf_str text, bool is_key) {
+static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+static bool needs_quotes(pf_str text) {
     if (!text.len || pf_str_equal_nocase(text, PF_STR("null"))) return true;
-    if (strchr(" \t\n\v\f\r", text.ptr[0]) || strchr(" \t\n\v\f\r", text.ptr[text.len - 1])) return true;
-    (void)is_key;
+    if (is_blank(text.ptr[0]) || is_blank(text.ptr[text.len - 1])) return true;
     for (size_t i = 0; i < text.len; i++)
-        if (strchr("\"'(),:=[]{}\\", text.ptr[i]) && text.ptr[i]) return true;
+        if (strchr("\"'(),:=[]{}", text.ptr[i]) && text.ptr[i]) return true;
     return false;
 }
 
-static void print_inner(const struct pf_vec *vec, uint64_t row, bool is_key, struct pf_buf *out) {
+static void print_inner(const struct pf_vec *vec, uint64_t row, struct pf_buf *out) {
     if (!pf_vec_is_valid(vec, row) || vec->type->id == PF_TYPE_SQLNULL || is_nested(vec->type)) {
         pf_vec_print(vec, row, out);
         return;
@@ -166,7 +167,8 @@ static void print_inner(const struct pf_vec *vec, uint64_t row, bool is_key, str
     print_scalar(vec, row, out);
     if (out->failed) return;
     pf_str text = pf_str_from(out->ptr + start, out->len - start);
-    if (!needs_quotes(text, is_key)) return;
+    bool is_json = pf_str_equal(vec->type->sql, PF_STR("JSON"));
+    if (is_json || !needs_quotes(text)) return;
     struct pf_buf copy;
     pf_buf_init(&copy, SIZE_MAX / 2);
     pf_buf_put_str(&copy, text);
@@ -187,11 +189,11 @@ static void print_list(const struct pf_vec *vec, uint64_t row, struct pf_buf *ou
     for (uint64_t i = 0; i < entry.length; i++) {
         if (i) pf_buf_put_cstr(out, ", ");
         if (is_map) {
-            print_inner(&vec->children[0].children[0], entry.offset + i, true, out);
+            print_inner(&vec->children[0].children[0], entry.offset + i, out);
             pf_buf_put_char(out, '=');
-            print_inner(&vec->children[0].children[1], entry.offset + i, false, out);
+            print_inner(&vec->children[0].children[1], entry.offset + i, out);
         } else {
-            print_inner(&vec->children[0], entry.offset + i, false, out);
+            print_inner(&vec->children[0], entry.offset + i, out);
         }
     }
     pf_buf_put_char(out, is_map ? '}' : ']');
@@ -211,7 +213,7 @@ static void print_struct(const struct pf_vec *vec, uint64_t row, struct pf_buf *
             }
             pf_buf_put_cstr(out, "': ");
         }
-        print_inner(&vec->children[i], row, false, out);
+        print_inner(&vec->children[i], row, out);
     }
     pf_buf_put_char(out, has_names ? '}' : ')');
 }

@@ -13,10 +13,17 @@ struct bound {
     void *plan;
 };
 
+/* One execution, shared by its threads. */
+struct run {
+    const struct pf_table_function *function;
+    void *run;
+};
+
 struct scan {
     struct pf_arena *arena;
-    const struct pf_table_function *function;
-    void *scan;
+    const struct bound *bound;
+    uint32_t *projection;
+    void *scan; /* opened by the first read: only then DuckDB shows the run */
     struct pf_scan_out out;
 };
 
@@ -27,8 +34,14 @@ static void free_bound(void *data) {
 
 static void free_scan(void *data) {
     struct scan *scan = data;
-    if (scan->scan) scan->function->close(scan->scan);
+    if (scan->scan) scan->bound->function->close(scan->scan);
     pf_arena_free(scan->arena);
+}
+
+static void free_run(void *data) {
+    struct run *run = data;
+    if (run->run) run->function->stop(run->run);
+    free(run);
 }
 
 static enum pf_code bind_scan(duckdb_bind_info info, struct bound *bound, struct pf_error *err) {
@@ -76,35 +89,59 @@ static void on_bind(duckdb_bind_info info) {
     pf_arena_free(arena);
 }
 
-static void on_init(duckdb_init_info info) {
-    const struct bound *bound = duckdb_init_get_bind_data(info);
-    duckdb_init_set_max_threads(info, bound->bind.max_threads > 0 ? (idx_t)bound->bind.max_threads : 1);
+static enum pf_code start_run(const struct bound *bound, struct run **out_run, struct pf_error *err) {
+    struct run *run = calloc(1, sizeof *run);
+    if (!run) PF_FAIL(err, PF_NO_MEMORY, "start a scan");
+    run->function = bound->function;
+    if (run->function->start) {
+        enum pf_code code = run->function->start(run->function->context, bound->plan, &run->run, err);
+        if (code != PF_OK) {
+            free(run);
+            return code;
+        }
+    }
+    *out_run = run;
+    return PF_OK;
 }
 
-static enum pf_code open_scan(duckdb_init_info info, const struct bound *bound, struct scan *scan,
-                              struct pf_error *err) {
+static void on_init(duckdb_init_info info) {
+    struct pf_error err;
+    struct run *run;
+    const struct bound *bound = duckdb_init_get_bind_data(info);
+    duckdb_init_set_max_threads(info, bound->bind.max_threads > 0 ? (idx_t)bound->bind.max_threads : 1);
+    if (start_run(bound, &run, &err) == PF_OK) {
+        duckdb_init_set_init_data(info, run, free_run);
+        return;
+    }
+    char text[ENGINE_ERROR_TEXT_BYTES];
+    engine_error_text(&err, text, sizeof text);
+    duckdb_init_set_error(info, text);
+}
+
+static enum pf_code prepare_scan(duckdb_init_info info, const struct bound *bound, struct scan *scan,
+                                 struct pf_error *err) {
     idx_t count = duckdb_init_get_column_count(info);
-    uint32_t *projection = PF_ARENA_ARRAY(scan->arena, uint32_t, count);
+    scan->projection = PF_ARENA_ARRAY(scan->arena, uint32_t, count);
     scan->out.column_count = (uint32_t)count;
     scan->out.capacity = duckdb_vector_size();
     scan->out.columns = PF_ARENA_ARRAY(scan->arena, struct pf_out_vec, count);
     for (idx_t i = 0; i < count; i++) {
         idx_t index = duckdb_init_get_column_index(info, i);
-        if (index >= bound->bind.column_count) PF_FAIL(err, PF_BUG, "%s: no column %llu", bound->function->name, (unsigned long long)index);
-        projection[i] = (uint32_t)index;
+        if (index >= bound->bind.column_count)
+            PF_FAIL(err, PF_BUG, "%s: no column %llu", bound->function->name, (unsigned long long)index);
+        scan->projection[i] = (uint32_t)index;
         out_vec_prepare(&scan->out.columns[i], bound->bind.columns[index].type, scan->arena);
     }
-    return bound->function->open(bound->function->context, bound->plan, projection, count, &scan->scan, err);
+    return PF_OK;
 }
 
 static void on_local_init(duckdb_init_info info) {
     struct pf_error err;
-    const struct bound *bound = duckdb_init_get_bind_data(info);
     struct pf_arena *arena = pf_arena_new(NULL, "scan thread");
     struct scan *scan = PF_ARENA_NEW(arena, struct scan);
     scan->arena = arena;
-    scan->function = bound->function;
-    if (open_scan(info, bound, scan, &err) == PF_OK) {
+    scan->bound = duckdb_init_get_bind_data(info);
+    if (prepare_scan(info, scan->bound, scan, &err) == PF_OK) {
         duckdb_init_set_init_data(info, scan, free_scan);
         return;
     }
@@ -114,13 +151,21 @@ static void on_local_init(duckdb_init_info info) {
     pf_arena_free(arena);
 }
 
+static enum pf_code read_scan(struct scan *scan, const struct run *run, struct pf_error *err) {
+    const struct pf_table_function *function = scan->bound->function;
+    if (!scan->scan)
+        PF_TRY(function->open(function->context, function->start ? run->run : scan->bound->plan, scan->projection,
+                              scan->out.column_count, &scan->scan, err));
+    return function->read(scan->scan, &scan->out, err);
+}
+
 static void on_read(duckdb_function_info info, duckdb_data_chunk data) {
     struct pf_error err;
     struct scan *scan = duckdb_function_get_local_init_data(info);
     scan->out.row_count = 0;
     for (uint32_t i = 0; i < scan->out.column_count; i++)
         out_vec_view(&scan->out.columns[i], duckdb_data_chunk_get_vector(data, i));
-    if (scan->function->read(scan->scan, &scan->out, &err) == PF_OK) {
+    if (read_scan(scan, duckdb_function_get_init_data(info), &err) == PF_OK) {
         duckdb_data_chunk_set_size(data, scan->out.row_count);
         return;
     }

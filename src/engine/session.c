@@ -62,7 +62,7 @@ enum pf_code pf_session_open(struct pf_engine *engine, struct pf_session **out_s
     if (code == PF_OK) /* progress is counted only where a bar would be shown */
         code = connection_run(session->connection,
                               PF_STR("SET enable_progress_bar=true; SET enable_progress_bar_print=false; "
-                                     "SET progress_bar_time=0"),
+                                     "SET progress_bar_time=0; SET streaming_buffer_size='4MB'"),
                               err);
     if (code == PF_OK && engine->is_planner)
         code = connection_run(session->connection, PF_STR("SET explain_output='optimized_only'"), err);

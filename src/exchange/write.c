@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/* The writer: COPY ... (FORMAT exchange).
+ *
+ *   chunk -> rows by partition -> column buffers of each partition -> block -> object
+ *
+ * A partition's buffers become a block when they are large enough. Where the block goes depends on the medium:
+ *   directory: appended to the file at once (its index says where each partition's blocks are: readers map the file)
+ *   store:     kept in memory by partition, so that each partition is one range; an object is put when enough is there
+ *   small:     no block was made before the end: everything is one string */
+#include "exchange/build_block.h"
+#include "exchange/exchange_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIN_BLOCK_BYTES = 32 << 10, MAX_BLOCK_BYTES = 1 << 20, MAX_BLOCK_ROWS = 1 << 16 };
+
+struct plan {
+    struct pf_exchange *exchange;
+    struct output *output;
+    const struct pf_column *columns; /* without the partition number */
+    uint32_t column_count, partition_count;
+};
+
+/* One thread's part of an output. */
+struct sink {
+    struct pf_arena *arena;
+    const struct plan *plan;
+    struct pool *pool;
+    struct block_builder *partitions;
+    uint64_t block_bytes;
+    struct scratch scratch;
+    uint32_t *counts, *starts, *touched; /* of the chunk at hand */
+    struct buffer order;
+    /* the object being made */
+    pf_str key;
+    struct object_file file;     /* directory */
+    struct buffer *kept;         /* store: blocks by partition */
+    uint64_t kept_bytes;
+    struct buffer out;           /* blocks or bytes on their way */
+    uint64_t position;           /* bytes in the file */
+    struct format_entry *entries;
+    size_t entry_count, entry_capacity;
+    struct pf_exchange_slice *slices;
+    int64_t rows;
+};
+
+/* ---- bind ---- */
+
+static enum pf_code read_options(const struct pf_copy_bind *bind, pf_str *out_name, int64_t *out_partitions,
+                                 pf_str *out_names, struct pf_error *err) {
+    for (size_t i = 0; i < bind->option_count; i++) {
+        const struct pf_copy_option *option = &bind->options[i];
+        bool is_good = true;
+        if (pf_str_equal(option->name, PF_STR("output"))) *out_name = option->value;
+        else if (pf_str_equal(option->name, PF_STR("columns"))) *out_names = option->value;
+        else if (pf_str_equal(option->name, PF_STR("partitions")))
+            is_good = pf_str_to_i64(option->value, out_partitions) && *out_partitions >= 1 &&
+                      *out_partitions <= PF_EXCHANGE_MAX_PARTITIONS;
+        else is_good = false;
+        if (!is_good)
+            PF_FAIL(err, PF_INVALID, "FORMAT exchange: option %.*s = '%.*s'", PF_STR_ARG(option->name),
+                    PF_STR_ARG(option->value));
+    }
+    return PF_OK;
+}
+
+/* COLUMNS 'a,b': else they are c0, c1 ... */
+static void name_columns(struct pf_column *columns, size_t count, pf_str names, struct pf_arena *arena) {
+    for (size_t i = 0; i < count; i++) {
+        pf_str name = PF_STR_EMPTY;
+        if (!names.len || !pf_str_next(&names, ',', &name) || !name.len) name = pf_arena_printf(arena, "c%zu", i);
+        columns[i].name = pf_arena_str(arena, name);
+    }
+}
+
+static enum pf_code bind_writer(void *context, const struct pf_copy_bind *bind, struct pf_arena *arena, void **out_plan,
+                                struct pf_error *err) {
+    struct pf_exchange *exchange = context;
+    pf_str name = PF_STR_EMPTY, names = PF_STR_EMPTY;
+    int64_t partitions = 1;
+    PF_TRY(read_options(bind, &name, &partitions, &names, err));
+    struct output *output = outputs_find(exchange, name);
+    if (!output) PF_FAIL(err, PF_NOT_FOUND, "FORMAT exchange: output '%.*s' was not begun", PF_STR_ARG(name));
+    size_t skip = partitions > 1 ? 1 : 0;
+    if (bind->column_count <= skip) PF_FAIL(err, PF_INVALID, "FORMAT exchange: no columns to write");
+    if (skip && bind->columns[0].type->id != PF_TYPE_USMALLINT)
+        PF_FAIL(err, PF_INVALID, "FORMAT exchange: the partition number is %.*s, not USMALLINT",
+                PF_STR_ARG(bind->columns[0].type->sql));
+    struct plan *plan = PF_ARENA_NEW(arena, struct plan);
+    size_t count = bind->column_count - skip;
+    struct pf_column *columns = PF_ARENA_ARRAY(arena, struct pf_column, count);
+    memcpy(columns, bind->columns + skip, count * sizeof *columns);
+    name_columns(columns, count, names, arena);
+    *plan = (struct plan){exchange, output, columns, (uint32_t)count, (uint32_t)partitions};
+    PF_TRY(format_schema_print(columns, count, output->arena, &output->bound.schema, err));
+    output->bound.partition_count = (int)partitions;
+    output->bound.is_bound = true;
+    *out_plan = plan;
+    return PF_OK;
+}
+
+/* ---- objects ---- */
+
+static enum pf_code put_header(struct sink *sink, struct buffer *out, struct pf_error *err) {
+    pf_str schema = sink->plan->output->bound.schema;
+    size_t padded = format_align(schema.len);
+    struct format_header header = {.magic = FORMAT_OBJECT_MAGIC,
+                                   .version = FORMAT_VERSION,
+                                   .partition_count = sink->plan->partition_count,
+                                   .schema_bytes = (uint32_t)schema.len,
+                                   .column_count = sink->plan->column_count};
+    PF_TRY(buffer_reserve(sink->pool, out, sizeof header + padded, err));
+    char *to = out->ptr + out->len + sizeof header;
+    memset(to, 0, padded);
+    memcpy(to, schema.ptr, schema.len);
+    header.checksum = format_checksum(&header, sizeof header - 8, to, padded);
+    memcpy(out->ptr + out->len, &header, sizeof header);
+    out->len += sizeof header + padded;
+    return PF_OK;
+}
+
+static int compare_entries(const void *a, const void *b) {
+    const struct format_entry *left = a, *right = b;
+    if (left->partition != right->partition) return left->partition < right->partition ? -1 : 1;
+    return left->offset < right->offset ? -1 : left->offset > right->offset;
+}
+
+/* The index and the tail; `position` is where they start. */
+static enum pf_code put_index(struct sink *sink, struct buffer *out, uint64_t position, struct pf_error *err) {
+    size_t bytes = sink->entry_count * sizeof *sink->entries;
+    struct format_tail tail = {.index_offset = position,
+                               .entry_count = sink->entry_count,
+                               .row_count = (uint64_t)sink->rows,
+                               .magic = FORMAT_OBJECT_MAGIC};
+    if (sink->entry_count) qsort(sink->entries, sink->entry_count, sizeof *sink->entries, compare_entries);
+    tail.checksum = format_checksum(&tail, sizeof tail - 16, sink->entries, bytes);
+    PF_TRY(buffer_reserve(sink->pool, out, bytes + sizeof tail, err));
+    if (bytes) memcpy(out->ptr + out->len, sink->entries, bytes);
+    memcpy(out->ptr + out->len + bytes, &tail, sizeof tail);
+    out->len += bytes + sizeof tail;
+    return PF_OK;
+}
+
+static void add_entry(struct sink *sink, uint32_t partition, uint64_t offset, uint64_t size_bytes, uint64_t rows) {
+    struct format_entry entry = {offset, size_bytes, partition, (uint32_t)rows};
+    PF_ARENA_PUSH(sink->arena, sink->entries, sink->entry_count, sink->entry_capacity) = entry;
+    sink->slices[partition].size_bytes += size_bytes;
+    sink->slices[partition].rows += (int64_t)rows;
+    sink->rows += (int64_t)rows;
+}
+
+static void name_object(struct sink *sink) {
+    int number = atomic_fetch_add(&sink->plan->output->next_object, 1);
+    sink->key = pf_arena_printf(sink->arena, "%.*s.%d.px", PF_STR_ARG(sink->plan->output->key), number);
+}
+
+/* The object is where it belongs: note it, start afresh. */
+static void end_object(struct sink *sink, enum pf_medium medium, uint64_t size_bytes) {
+    struct pf_exchange *exchange = sink->plan->exchange;
+    struct pf_exchange_object object = {medium, sink->key, (int64_t)size_bytes, sink->rows, sink->slices};
+    output_add(sink->plan->output, &object);
+    atomic_fetch_add(&exchange->written_bytes, (long long)size_bytes);
+    atomic_fetch_add(&exchange->written_objects[medium], 1);
+    memset(sink->slices, 0, sink->plan->partition_count * sizeof *sink->slices);
+    sink->entry_count = 0;
+    sink->rows = 0;
+    sink->key = PF_STR_EMPTY;
+}
+
+/* ---- directory ---- */
+
+static enum pf_code write_out(struct sink *sink, struct pf_error *err) {
+    PF_TRY(object_file_write(&sink->file, sink->out.ptr, sink->out.len, err));
+    sink->position += sink->out.len;
+    sink->out.len = 0;
+    return PF_OK;
+}
+
+static enum pf_code start_file(struct sink *sink, struct pf_error *err) {
+    name_object(sink);
+    PF_TRY(object_file_create(sink->plan->exchange, sink->key, sink->arena, &sink->file, err));
+    sink->position = 0;
+    PF_TRY(put_header(sink, &sink->out, err));
+    return write_out(sink, err);
+}
+
+static enum pf_code append_to_file(struct sink *sink, uint32_t partition, struct pf_error *err) {
+    struct block_builder *block = &sink->partitions[partition];
+    uint64_t rows = block->row_count;
+    if (sink->file.fd < 0) PF_TRY(start_file(sink, err));
+    PF_TRY(block_builder_print(sink->pool, block, sink->plan->column_count, partition, false, &sink->scratch,
+                               &sink->out, err));
+    add_entry(sink, partition, sink->position, sink->out.len, rows);
+    return write_out(sink, err);
+}
+
+static enum pf_code finish_file(struct sink *sink, struct pf_error *err) {
+    PF_TRY(put_index(sink, &sink->out, sink->position, err));
+    PF_TRY(write_out(sink, err));
+    PF_TRY(object_file_close(&sink->file, err));
+    end_object(sink, PF_MEDIUM_DIRECTORY, sink->position);
+    return PF_OK;
+}
+
+/* ---- one string: small, and store ---- */
+
+static enum pf_code keep_block(struct sink *sink, uint32_t partition, bool compress, struct pf_error *err) {
+    struct block_builder *block = &sink->partitions[partition];
+    struct buffer *kept = &sink->kept[partition];
+    uint64_t rows = block->row_count, start = kept->len;
+    PF_TRY(block_builder_print(sink->pool, block, sink->plan->column_count, partition, compress, &sink->scratch, kept,
+                               err));
+    sink->kept_bytes += kept->len - start;
+    add_entry(sink, partition, start, kept->len - start, rows); /* offset in its partition for now */
+    return PF_OK;
+}
+
+/* Header, blocks by partition, index: in `sink->out`. */
+static enum pf_code assemble(struct sink *sink, struct pf_error *err) {
+    sink->out.len = 0;
+    PF_TRY(put_header(sink, &sink->out, err));
+    for (uint32_t p = 0; p < sink->plan->partition_count; p++) {
+        struct buffer *kept = &sink->kept[p];
+        if (!kept->len) continue;
+        sink->slices[p].offset = sink->out.len;
+        PF_TRY(buffer_reserve(sink->pool, &sink->out, kept->len, err));
+        memcpy(sink->out.ptr + sink->out.len, kept->ptr, kept->len);
+        sink->out.len += kept->len;
+        buffer_clear(sink->pool, kept);
+    }
+    for (size_t i = 0; i < sink->entry_count; i++)
+        sink->entries[i].offset += sink->slices[sink->entries[i].partition].offset;
+    sink->kept_bytes = 0;
+    return put_index(sink, &sink->out, sink->out.len, err);
+}
+
+static enum pf_code put_kept(struct sink *sink, enum pf_medium medium, struct pf_error *err) {
+    const struct pf_exchange_options *options = &sink->plan->exchange->options;
+    const struct pf_exchange_io *io = medium == PF_MEDIUM_SMALL ? &options->small : &options->store;
+    PF_TRY(assemble(sink, err));
+    name_object(sink);
+    enum pf_code code = io->put(io->context, sink->key, pf_str_from(sink->out.ptr, sink->out.len), err);
+    if (code != PF_OK) return pf_error_wrap(err, code, "put exchange object '%.*s'", PF_STR_ARG(sink->key));
+    end_object(sink, medium, sink->out.len);
+    sink->out.len = 0;
+    return PF_OK;
+}
+
+/* ---- rows ---- */
+
+static enum pf_code flush_partition(struct sink *sink, uint32_t partition, struct pf_error *err) {
+    const struct pf_exchange_options *options = &sink->plan->exchange->options;
+    if (choose_medium(options, 0, false) == PF_MEDIUM_DIRECTORY) return append_to_file(sink, partition, err);
+    PF_TRY(keep_block(sink, partition, true, err));
+    if ((int64_t)sink->kept_bytes >= options->object_max_bytes) return put_kept(sink, PF_MEDIUM_STORE, err);
+    return PF_OK;
+}
+
+static enum pf_code append_rows(struct sink *sink, uint32_t partition, const struct pf_chunk *chunk,
+                                struct row_set set, struct pf_error *err) {
+    struct block_builder *block = &sink->partitions[partition];
+    uint32_t count = sink->plan->column_count, skip = sink->plan->partition_count > 1 ? 1 : 0;
+    if (!block->columns) {
+        block->columns = PF_ARENA_ARRAY(sink->arena, struct column_builder, count);
+        for (uint32_t i = 0; i < count; i++)
+            column_builder_prepare(&block->columns[i], sink->plan->columns[i].type, sink->arena);
+    }
+    block->size_bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        PF_TRY(column_builder_append(sink->pool, &block->columns[i], &chunk->columns[i + skip], set, &sink->scratch, 0,
+                                     err));
+        block->size_bytes += column_builder_size(&block->columns[i]);
+    }
+    block->row_count += set.count;
+    if (block->size_bytes >= sink->block_bytes || block->row_count + 2048 > MAX_BLOCK_ROWS)
+        return flush_partition(sink, partition, err);
+    return PF_OK;
+}
+
+/* Sorts row numbers by partition, stably: `order` holds those of touched[0], then those of touched[1] ... */
+static enum pf_code sort_rows(struct sink *sink, const struct pf_chunk *chunk, uint32_t *out_touched,
+                              struct pf_error *err) {
+    const uint16_t *partitions = chunk->columns[0].data;
+    uint32_t rows = (uint32_t)chunk->row_count, touched = 0;
+    sink->order.len = 0;
+    PF_TRY(buffer_reserve(sink->pool, &sink->order, rows * sizeof(uint32_t), err));
+    for (uint32_t i = 0; i < rows; i++) {
+        if (!pf_vec_is_valid(&chunk->columns[0], i) || partitions[i] >= sink->plan->partition_count) {
+            while (touched > 0) sink->counts[sink->touched[--touched]] = 0;
+            PF_FAIL(err, PF_BUG, "FORMAT exchange: partition number %d of %u",
+                    pf_vec_is_valid(&chunk->columns[0], i) ? partitions[i] : -1, sink->plan->partition_count);
+        }
+        if (sink->counts[partitions[i]]++ == 0) sink->touched[touched++] = partitions[i];
+    }
+    for (uint32_t i = 0, at = 0; i < touched; i++) {
+        sink->starts[sink->touched[i]] = at;
+        at += sink->counts[sink->touched[i]];
+    }
+    uint32_t *order = (uint32_t *)(void *)sink->order.ptr;
+    for (uint32_t i = 0; i < rows; i++) order[sink->starts[partitions[i]]++] = i;
+    *out_touched = touched;
+    return PF_OK;
+}
+
+static enum pf_code write_chunk(void *opaque, const struct pf_chunk *chunk, struct pf_error *err) {
+    struct sink *sink = opaque;
+    if (chunk->row_count == 0) return PF_OK;
+    if (sink->plan->partition_count == 1)
+        return append_rows(sink, 0, chunk, (struct row_set){NULL, chunk->row_count}, err);
+    uint32_t touched;
+    PF_TRY(sort_rows(sink, chunk, &touched, err));
+    const uint32_t *rows = (const uint32_t *)(void *)sink->order.ptr;
+    enum pf_code code = PF_OK;
+    for (uint32_t i = 0; i < touched; i++) {
+        uint32_t partition = sink->touched[i], count = sink->counts[partition];
+        sink->counts[partition] = 0;
+        if (code == PF_OK) code = append_rows(sink, partition, chunk, (struct row_set){rows, count}, err);
+        rows += count;
+    }
+    return code;
+}
+
+/* ---- life of a sink ---- */
+
+static enum pf_code open_writer(void *context, void *opaque, pf_str path, void **out_sink, struct pf_error *err) {
+    (void)context, (void)path, (void)err;
+    const struct plan *plan = opaque;
+    struct pf_arena *arena = pf_arena_new(NULL, "exchange sink");
+    struct sink *sink = PF_ARENA_NEW(arena, struct sink);
+    sink->arena = arena;
+    sink->plan = plan;
+    sink->pool = plan->exchange->pool;
+    sink->file.fd = -1;
+    sink->partitions = PF_ARENA_ARRAY(arena, struct block_builder, plan->partition_count);
+    sink->slices = PF_ARENA_ARRAY(arena, struct pf_exchange_slice, plan->partition_count);
+    sink->kept = PF_ARENA_ARRAY(arena, struct buffer, plan->partition_count);
+    sink->counts = PF_ARENA_ARRAY(arena, uint32_t, plan->partition_count);
+    sink->starts = PF_ARENA_ARRAY(arena, uint32_t, plan->partition_count);
+    sink->touched = PF_ARENA_ARRAY(arena, uint32_t, plan->partition_count);
+    /* Buffers are powers of two, so up to twice what is in them. */
+    uint64_t share = (uint64_t)plan->exchange->options.memory_bytes / plan->partition_count / 2;
+    sink->block_bytes = share < MIN_BLOCK_BYTES ? MIN_BLOCK_BYTES : share > MAX_BLOCK_BYTES ? MAX_BLOCK_BYTES : share;
+    *out_sink = sink;
+    return PF_OK;
+}
+
+static void abandon_sink(void *opaque) {
+    struct sink *sink = opaque;
+    if (sink->file.fd >= 0) object_file_remove(&sink->file);
+    for (uint32_t p = 0; p < sink->plan->partition_count; p++) {
+        for (uint32_t i = 0; sink->partitions[p].columns && i < sink->plan->column_count; i++)
+            column_builder_clear(sink->pool, &sink->partitions[p].columns[i]);
+        buffer_clear(sink->pool, &sink->kept[p]);
+    }
+    for (int i = 0; i < FORMAT_MAX_DEPTH; i++) buffer_clear(sink->pool, &sink->scratch.rows[i]);
+    buffer_clear(sink->pool, &sink->scratch.raw);
+    buffer_clear(sink->pool, &sink->out);
+    buffer_clear(sink->pool, &sink->order);
+    pf_arena_free(sink->arena);
+}
+
+static enum pf_code write_rest(struct sink *sink, struct pf_error *err) {
+    const struct pf_exchange_options *options = &sink->plan->exchange->options;
+    uint32_t partitions = sink->plan->partition_count;
+    int64_t size_bytes = (int64_t)sizeof(struct format_header) + (int64_t)sizeof(struct format_tail) +
+                         (int64_t)format_align(sink->plan->output->bound.schema.len);
+    int64_t rows = sink->rows;
+    for (uint32_t p = 0; p < partitions; p++) {
+        const struct block_builder *block = &sink->partitions[p];
+        if (!block->row_count) continue;
+        rows += (int64_t)block->row_count;
+        size_bytes += (int64_t)(block->size_bytes + sizeof(struct format_block) + sizeof(struct format_entry));
+    }
+    if (rows == 0 && sink->entry_count == 0) return PF_OK;
+    enum pf_medium medium = choose_medium(options, size_bytes, sink->entry_count == 0 && sink->file.fd < 0);
+    for (uint32_t p = 0; p < partitions; p++) {
+        if (!sink->partitions[p].row_count) continue;
+        if (medium == PF_MEDIUM_DIRECTORY) PF_TRY(append_to_file(sink, p, err));
+        else PF_TRY(keep_block(sink, p, medium == PF_MEDIUM_STORE, err));
+    }
+    return medium == PF_MEDIUM_DIRECTORY ? finish_file(sink, err) : put_kept(sink, medium, err);
+}
+
+static enum pf_code finish_sink(void *opaque, struct pf_error *err) {
+    struct sink *sink = opaque;
+    enum pf_code code = write_rest(sink, err);
+    abandon_sink(sink); /* a finished file is closed: it stays */
+    return code;
+}
+
+enum pf_code register_writer(struct pf_exchange *exchange, struct pf_engine *engine, struct pf_error *err) {
+    struct pf_copy_function function = {
+        .name = "exchange",
+        .context = exchange,
+        .bind = bind_writer,
+        .open = open_writer,
+        .write = write_chunk,
+        .finish = finish_sink,
+        .abandon = abandon_sink,
+    };
+    return pf_engine_register_copy(engine, &function, err);
+}
