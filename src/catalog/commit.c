@@ -182,8 +182,6 @@ static enum pf_code make_commit(const struct change *change, const struct pf_tab
         .summary = summary,
         .summary_count = 1,
     };
-    /* A clock that lags behind another writer's must not turn time back in the table's history. */
-    if (append.now_ms < base->metadata->last_updated_ms) append.now_ms = base->metadata->last_updated_ms;
     const struct pf_manifest_list *list = NULL;
     struct pf_table current = *base;
     current.snapshot = pf_table_metadata_current_snapshot(base->metadata);

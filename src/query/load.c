@@ -6,6 +6,8 @@
 #include "query/query_internal.h"
 #include "store/store.h"
 
+#include <unistd.h>
+
 /* Small loads become several files as well, so that a fleet has something to share. */
 static const int64_t MAX_FILE_BYTES = (int64_t)128 << 20, MIN_FILE_BYTES = (int64_t)16 << 20;
 enum { FILES_WANTED = 8 };
@@ -42,7 +44,7 @@ static enum pf_code open_engine(struct loading *loading, struct pf_error *err) {
     const struct load_env *env = loading->env;
     /* Not locked: the statements are ours, and inputs may be anywhere; extensions are never loaded by themselves. */
     struct pf_engine_options options = {
-        .threads = env->threads,
+        .threads = env->threads > 0 ? env->threads : (int)sysconf(_SC_NPROCESSORS_ONLN),
         .memory_limit_bytes = env->memory_limit_bytes,
         .temp_directory = env->temp_directory,
         .keep_order = true,
