@@ -7,6 +7,7 @@
 #define PF_PLAN_PLAN_H
 
 #include "base/arena.h"
+#include "plan/operators.h"
 
 /* Why something can't be spread over workers: an answer, not an error. */
 struct pf_reason {
@@ -119,7 +120,5 @@ struct pf_stage {
     int replaced_op_id;              /* for pf_planner_replace */
     const struct pf_op *replacement; /* for pf_planner_replace: holds the dataset leaf */
 };
-
-struct pf_plan; /* operators and expressions: below, or in plan/operators.h of this folder */
 
 #endif

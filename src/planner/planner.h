@@ -18,11 +18,20 @@ struct pf_planner_options {
 };
 void pf_planner_default_options(struct pf_planner_options *options);
 
+/* What planning instances of DuckDB must switch off (SET disabled_optimizers): passes that break the serialisation or
+ * make shapes which are worse to cut than what they replace. */
+const char *pf_planner_disabled_optimizers(void);
+
 /* Reads the plan. `facts` describe the tables by their scan name (the parameter of lake_scan).
  * PF_UNSUPPORTED names the operator or expression that isn't known; PF_INVALID for JSON that isn't a plan. */
 enum pf_code pf_planner_read(pf_str plan_json, pf_str estimates_json, const struct pf_table_facts *facts,
                              size_t fact_count, struct pf_arena *arena, struct pf_plan **out_plan,
                              struct pf_error *err) PF_MUST_CHECK;
+
+/* The same plan with these names for the result's columns: the caller has them from preparing the statement. Without,
+ * the names are the plan's aliases, which is not always what DuckDB would say. Duplicates are fine. */
+struct pf_plan *pf_planner_name_columns(const struct pf_plan *plan, const pf_str *names, size_t count,
+                                        struct pf_arena *arena);
 
 /* The whole plan as one SQL statement over lake_scan('...') tables, with the result's column names. Property: the
  * same rows as the statement it came from. */
@@ -51,5 +60,11 @@ enum pf_code pf_planner_next(const struct pf_plan *plan, const struct pf_planner
  * estimates instead of counts. */
 struct pf_plan *pf_planner_replace(const struct pf_plan *plan, const struct pf_stage *stage,
                                    const struct pf_dataset *dataset, struct pf_arena *arena);
+
+/* All steps as text, as if every stage made what is estimated: titles, spread, exchange, keys, SQL. For EXPLAIN and
+ * tests. */
+struct pf_buf;
+enum pf_code pf_planner_explain(const struct pf_plan *plan, const struct pf_planner_options *options,
+                                struct pf_buf *out, struct pf_error *err) PF_MUST_CHECK;
 
 #endif
