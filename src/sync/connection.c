@@ -302,7 +302,7 @@ static enum pf_code check_replies(struct batch *batch, const char *what, struct 
 }
 
 static enum pf_code run_once(struct batch *batch, int64_t limit_ms, const char *what, struct pf_error *err) {
-    struct connection connection;
+    struct connection connection = {0};
     PF_TRY(take_connection(batch->sync, &connection, err));
     errno = 0;
     if (exchange(batch, &connection, limit_ms)) {
