@@ -10,6 +10,7 @@
 #include "query/choose_route.h"
 #include "query/task.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 #include <unistd.h>
@@ -167,7 +168,7 @@ static enum pf_code explain(struct pf_query *query, struct pf_error *err) {
     } else {
         code = run(query, err);
         if (code == PF_OK) code = drain(query, err);
-        query->stats.wall_us = (pf_clock_mono_ms() - query->running.started_mono_ms) * 1000;
+        query->stats.wall_us = (pf_clock_mono_ns() - query->running.started_mono_ns) / 1000;
         if (code == PF_OK) explain_analyzed(query, &text);
         close_rows(query);
         query->column_name_count = 0;
@@ -223,7 +224,8 @@ static struct pf_query *new_query(struct pf_stack *stack, const struct pf_query_
     query->running.id = options->id.len ? pf_arena_str(arena, options->id) : pf_id_ulid(arena);
     query->running.sql = query->sql;
     query->running.started_wall_ms = pf_clock_wall_ms();
-    query->running.started_mono_ms = pf_clock_mono_ms();
+    query->running.started_mono_ns = pf_clock_mono_ns();
+    query->running.started_mono_ms = query->running.started_mono_ns / 1000000;
     if (options->timeout_ms > 0) {
         query->running.deadline_mono_ms = query->running.started_mono_ms + options->timeout_ms;
     }
@@ -251,7 +253,7 @@ static void end(struct pf_query *query, enum pf_code code, const struct pf_error
     close_rows(query);
     coordinate_clean_up(query);
     if (!query->stats.wall_us) {
-        query->stats.wall_us = (pf_clock_mono_ms() - query->running.started_mono_ms) * 1000;
+        query->stats.wall_us = (pf_clock_mono_ns() - query->running.started_mono_ns) / 1000;
     }
     pthread_mutex_lock(&query->stack->locked.mutex);
     query->running.locked.stats = query->stats;
@@ -301,9 +303,12 @@ const struct pf_column *pf_query_columns(struct pf_query *query, size_t *out_cou
     const struct pf_column *columns = pf_rows_columns(query->rows, &count);
     query->columns = PF_ARENA_ARRAY(query->arena, struct pf_column, count);
     for (size_t i = 0; i < count; i++) {
-        query->columns[i] = columns[i];
         /* The last fragment's own names are generated; the statement's are what the user wrote. */
-        if (query->column_name_count == count) query->columns[i].name = query->column_names[i].name;
+        pf_str name = query->column_name_count == count ? query->column_names[i].name : columns[i].name;
+        query->columns[i] = (struct pf_column){pf_arena_str(query->arena, name), columns[i].type};
+        /* A copy by way of the type's text: it outlives the rows. */
+        enum pf_code code = pf_type_parse(columns[i].type->sql, query->arena, &query->columns[i].type, NULL);
+        assert(code == PF_OK);
     }
     query->column_name_count = count;
     *out_count = count;
@@ -339,7 +344,7 @@ enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk *
 void pf_query_get_stats(const struct pf_query *query, struct pf_query_stats *out_stats) {
     *out_stats = query->stats;
     if (!out_stats->wall_us) {
-        out_stats->wall_us = (pf_clock_mono_ms() - query->running.started_mono_ms) * 1000;
+        out_stats->wall_us = (pf_clock_mono_ns() - query->running.started_mono_ns) / 1000;
     }
 }
 

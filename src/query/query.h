@@ -49,6 +49,7 @@ enum pf_code pf_query_start(struct pf_stack *stack, const struct pf_query_option
                             struct pf_error *err) PF_MUST_CHECK;
 pf_str pf_query_id(const struct pf_query *query);
 enum pf_route pf_query_route(const struct pf_query *query);
+/* They live as long as the query. */
 const struct pf_column *pf_query_columns(struct pf_query *query, size_t *out_count);
 /* `*out_chunk` NULL at the end. */
 enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk **out_chunk, struct pf_error *err)

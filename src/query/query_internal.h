@@ -39,7 +39,8 @@ struct running {
     struct running *next, *previous;
     pf_str id, sql;
     int64_t started_wall_ms, started_mono_ms, deadline_mono_ms; /* deadline 0: none */
-    atomic_int stop;                                            /* enum stop_reason */
+    int64_t started_mono_ns;
+    atomic_int stop; /* enum stop_reason */
     bool is_admitted;
     struct { /* by the stack's mutex */
         enum query_state state;
