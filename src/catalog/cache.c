@@ -14,6 +14,8 @@ struct cache {
         struct cached *buckets[BUCKETS];
         struct cached *newest, *oldest;
         int64_t size_bytes, count, hits;
+        int64_t held_count; /* not listed any more, but acquired */
+        bool is_closed;     /* freed with the last of those */
     } locked;
 };
 
@@ -62,6 +64,7 @@ static bool unlist_locked(struct cache *cache, struct cached *entry) {
     entry->is_listed = false;
     cache->locked.size_bytes -= entry->size_bytes;
     cache->locked.count--;
+    if (entry->references) cache->locked.held_count++;
     return entry->references == 0;
 }
 
@@ -85,13 +88,21 @@ static void free_entries(struct cached *entries) {
     }
 }
 
-struct cache *cache_free(struct cache *cache) {
-    if (!cache) return NULL;
-    cache->limit_bytes = -1;
-    free_entries(evict_locked(cache));
-    assert(!cache->locked.count);
+static void destroy(struct cache *cache) {
     pthread_mutex_destroy(&cache->locked.mutex);
     free(cache);
+}
+
+struct cache *cache_free(struct cache *cache) {
+    if (!cache) return NULL;
+    pthread_mutex_lock(&cache->locked.mutex);
+    cache->limit_bytes = -1;
+    struct cached *unused = evict_locked(cache);
+    cache->locked.is_closed = true;
+    bool is_unused = !cache->locked.held_count;
+    pthread_mutex_unlock(&cache->locked.mutex);
+    free_entries(unused);
+    if (is_unused) destroy(cache);
     return NULL;
 }
 
@@ -145,8 +156,11 @@ void cache_release(void *cached) {
     pthread_mutex_lock(&cache->locked.mutex);
     assert(entry->references > 0);
     bool is_unused = --entry->references == 0 && !entry->is_listed;
+    if (is_unused) cache->locked.held_count--;
+    bool is_last = cache->locked.is_closed && !cache->locked.held_count;
     pthread_mutex_unlock(&cache->locked.mutex);
     if (is_unused) free_entry(entry);
+    if (is_last) destroy(cache);
 }
 
 void cache_get_stats(struct cache *cache, int64_t *out_hits, int64_t *out_bytes, int64_t *out_entries) {

@@ -24,7 +24,8 @@ struct cached {
 };
 
 struct cache *cache_new(int64_t limit_bytes);
-struct cache *cache_free(struct cache *cache); /* all entries must have been released */
+/* What is still held lives on until it is released. */
+struct cache *cache_free(struct cache *cache);
 
 /* NULL: not there. */
 struct cached *cache_acquire(struct cache *cache, enum cached_kind kind, pf_str path);

@@ -28,7 +28,7 @@ struct pf_catalog_options {
 /* `options` may be NULL. The store must outlive the catalog. */
 enum pf_code pf_catalog_open(struct pf_store *store, const struct pf_catalog_options *options,
                              struct pf_catalog **out_catalog, struct pf_error *err) PF_MUST_CHECK;
-/* NULL is fine. Tables and file lists must be gone: free their arenas before. */
+/* NULL is fine. Tables and file lists may outlive it, in their arenas. */
 struct pf_catalog *pf_catalog_close(struct pf_catalog *catalog);
 
 /* ---- names ---- */
