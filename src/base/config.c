@@ -298,7 +298,9 @@ const char *pf_config_stray_variable(const char *const *environment, struct pf_a
     for (; environment && *environment; environment++) {
         pf_str entry = pf_str_from_cstr(*environment), name;
         if (!pf_str_starts_with(entry, PF_STR("PUFFINDB_")) || !pf_str_next(&entry, '=', &name)) continue;
-        bool is_known = false;
+        /* Two that only the tests of the fleet set. */
+        bool is_known =
+            pf_str_equal(name, PF_STR("PUFFINDB_WORKER_LOG")) || pf_str_equal(name, PF_STR("PUFFINDB_WORKER_PROGRAM"));
         for (int id = 0; id < PF_CONFIG_COUNT; id++) {
             if (pf_options[id].is_flag_only) continue;
             if (pf_str_equal(name, pf_option_variable(&pf_options[id], arena))) is_known = true;

@@ -25,7 +25,7 @@ static void pad_to(struct pf_buf *out, size_t start, size_t width) {
 
 static void put_help(const struct pf_option *option, struct pf_buf *out) {
     pf_buf_put_cstr(out, option->help);
-    if (option->type == PF_OPTION_ENUM) pf_buf_printf(out, ": %s", option->choices);
+    if (option->type == PF_OPTION_ENUM) pf_buf_printf(out, ", %s", option->choices);
     if (option->fallback[0] && option->type != PF_OPTION_BOOL) pf_buf_printf(out, " [%s]", option->fallback);
 }
 
@@ -55,10 +55,10 @@ static void put_roles(unsigned used_by, struct pf_buf *out) {
     }
 }
 
-/* A vertical bar would end the cell. */
+/* A vertical bar would end the cell, stars make text slanted. */
 static void put_cell(const char *text, struct pf_buf *out) {
     for (; *text; text++) {
-        if (*text == '|') pf_buf_put_char(out, '\\');
+        if (*text == '|' || *text == '*') pf_buf_put_char(out, '\\');
         pf_buf_put_char(out, *text);
     }
 }
@@ -75,7 +75,7 @@ static void put_markdown_row(const struct pf_option *option, struct pf_arena *ar
     pf_buf_put_cstr(out, " | ");
     put_cell(option->help, out);
     if (option->type == PF_OPTION_ENUM) {
-        pf_buf_put_cstr(out, ": ");
+        pf_buf_put_cstr(out, ", ");
         put_cell(option->choices, out);
     }
     pf_buf_put_cstr(out, " |\n");
