@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <valkey/valkey.h>
 
-enum { MAX_IDLE_CONNECTIONS = 32 };
+enum { MAX_IDLE_CONNECTIONS = 1024 };
 
 struct connection {
     valkeyContext *context;
