@@ -107,7 +107,7 @@ class Stack:
                     return self
             except OSError:
                 pass
-            time.sleep(0.02)
+            time.sleep(0.002)
         self.kill()
         raise Problem(f"serve does not answer within {limit_s} s:\n{self.log_tail()}")
 
