@@ -10,10 +10,11 @@ from harness.environment import ROOT
 
 def program(name):
     """Builds the programs; the path of one."""
-    built = subprocess.run([ROOT / "tools/build", "release", "bench_programs"], stdout=subprocess.DEVNULL, check=False)
+    command = [ROOT / "tools/build", "release", "bench_programs"]
+    built = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     path = ROOT / "build/release/bench" / name
     if built.returncode or not path.exists():
-        raise Problem(f"bench program {name} was not built")
+        raise Problem(f"bench program {name} was not built:\n{built.stdout[-2000:] if built.returncode else ''}")
     return path
 
 

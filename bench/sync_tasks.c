@@ -17,7 +17,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LEASE_MS = 60000, WAIT_MS = 200, MAX_TASKS = 1000000, MAX_WORKERS = 4000, STACK_BYTES = 256 << 10 };
+enum {
+    LEASE_MS = 60000,
+    WAIT_MS = 200,
+    PATIENCE_MS = 30000,
+    MAX_TASKS = 1000000,
+    MAX_WORKERS = 4000,
+    STACK_BYTES = 256 << 10
+};
 
 struct bench {
     struct pf_sync *sync;
@@ -53,7 +60,7 @@ static void *work(void *argument) {
             stop_on(pf_sync_publish(bench->sync, &claim, PF_STR("{}"), &err), &err, "publish");
             bench->claim_to_publish_ns[claim.task_id] = pf_clock_mono_ns() - before_ns;
             atomic_fetch_add(&bench->done, 1);
-        } else if (code != PF_NOT_FOUND) {
+        } else if (code != PF_NOT_FOUND && !pf_code_is_retryable(code)) { /* a thousand connects at once: some wait */
             stop_on(code, &err, "claim");
         }
         pf_arena_free(arena);
@@ -136,8 +143,9 @@ int main(int argc, char **argv) {
     if (!mkdtemp(run_path)) return 1;
     bench.claim_to_publish_ns = calloc((size_t)bench.task_count, sizeof *bench.claim_to_publish_ns);
     stop_on(pf_redis_spawn(&(struct pf_redis_options){.run_path = run_path}, &redis, &err), &err, "redis");
-    stop_on(pf_sync_open(&(struct pf_sync_options){.url = pf_str_from_cstr(pf_redis_url(redis))}, &bench.sync, &err),
-            &err, "open");
+    struct pf_sync_options options = {
+        .url = pf_str_from_cstr(pf_redis_url(redis)), .connect_ms = PATIENCE_MS, .command_ms = PATIENCE_MS};
+    stop_on(pf_sync_open(&options, &bench.sync, &err), &err, "open");
     run(&bench);
     pf_sync_close(bench.sync);
     pf_redis_stop(redis);
