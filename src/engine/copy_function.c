@@ -5,11 +5,12 @@
  * finished is abandoned when DuckDB drops its state. Column names don't reach the C API. */
 #include "engine/engine_internal.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <stdatomic.h>
 
+/* Freed with the last of the plan and its sinks: DuckDB may drop the plan first. */
 struct bound {
     struct pf_arena *arena;
+    atomic_int users;
     const struct pf_copy_function *function;
     struct pf_column *columns;
     size_t column_count;
@@ -18,19 +19,20 @@ struct bound {
 
 struct sink {
     struct pf_arena *arena;
-    const struct bound *bound;
+    struct bound *bound;
     void *sink; /* NULL once finished */
     struct pf_chunk chunk;
 };
 
-static void free_bound(void *data) {
+static void release_bound(void *data) {
     struct bound *bound = data;
-    pf_arena_free(bound->arena);
+    if (atomic_fetch_sub(&bound->users, 1) == 1) pf_arena_free(bound->arena);
 }
 
 static void free_sink(void *data) {
     struct sink *sink = data;
     if (sink->sink) sink->bound->function->abandon(sink->sink);
+    release_bound(sink->bound);
     pf_arena_free(sink->arena);
 }
 
@@ -96,9 +98,10 @@ static void on_bind(duckdb_copy_function_bind_info info) {
     struct pf_arena *arena = pf_arena_new(NULL, "copy");
     struct bound *bound = PF_ARENA_NEW(arena, struct bound);
     bound->arena = arena;
+    bound->users = 1;
     bound->function = duckdb_copy_function_bind_get_extra_info(info);
     if (bind_copy(info, bound, &err) == PF_OK) {
-        duckdb_copy_function_bind_set_bind_data(info, bound, free_bound);
+        duckdb_copy_function_bind_set_bind_data(info, bound, release_bound);
         return;
     }
     char text[ENGINE_ERROR_TEXT_BYTES];
@@ -109,7 +112,7 @@ static void on_bind(duckdb_copy_function_bind_info info) {
 
 static void on_global_init(duckdb_copy_function_global_init_info info) {
     struct pf_error err;
-    const struct bound *bound = duckdb_copy_function_global_init_get_bind_data(info);
+    struct bound *bound = duckdb_copy_function_global_init_get_bind_data(info);
     const struct pf_copy_function *function = bound->function;
     struct pf_arena *arena = pf_arena_new(NULL, "copy sink");
     struct sink *sink = PF_ARENA_NEW(arena, struct sink);
@@ -121,6 +124,7 @@ static void on_global_init(duckdb_copy_function_global_init_info info) {
         vec_prepare(&sink->chunk.columns[i], bound->columns[i].type, arena);
     pf_str path = pf_str_from_cstr(duckdb_copy_function_global_init_get_file_path(info));
     if (function->open(function->context, bound->plan, path, &sink->sink, &err) == PF_OK) {
+        atomic_fetch_add(&bound->users, 1);
         duckdb_copy_function_global_init_set_global_state(info, sink, free_sink);
         return;
     }

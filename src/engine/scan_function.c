@@ -4,10 +4,13 @@
  * DuckDB asks for column 0 when it needs none (count(*)). */
 #include "engine/engine_internal.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
+/* Freed with the last of the plan, its runs and scans: DuckDB may drop the plan first. */
 struct bound {
     struct pf_arena *arena;
+    atomic_int users;
     const struct pf_table_function *function;
     struct pf_scan_bind bind;
     void *plan;
@@ -15,32 +18,34 @@ struct bound {
 
 /* One execution, shared by its threads. */
 struct run {
-    const struct pf_table_function *function;
+    struct bound *bound;
     void *run;
 };
 
 struct scan {
     struct pf_arena *arena;
-    const struct bound *bound;
+    struct bound *bound;
     uint32_t *projection;
     void *scan; /* opened by the first read: only then DuckDB shows the run */
     struct pf_scan_out out;
 };
 
-static void free_bound(void *data) {
+static void release_bound(void *data) {
     struct bound *bound = data;
-    pf_arena_free(bound->arena);
+    if (atomic_fetch_sub(&bound->users, 1) == 1) pf_arena_free(bound->arena);
 }
 
 static void free_scan(void *data) {
     struct scan *scan = data;
     if (scan->scan) scan->bound->function->close(scan->scan);
+    release_bound(scan->bound);
     pf_arena_free(scan->arena);
 }
 
 static void free_run(void *data) {
     struct run *run = data;
-    if (run->run) run->function->stop(run->run);
+    if (run->run) run->bound->function->stop(run->run);
+    release_bound(run->bound);
     free(run);
 }
 
@@ -78,9 +83,10 @@ static void on_bind(duckdb_bind_info info) {
     struct pf_arena *arena = pf_arena_new(NULL, "scan");
     struct bound *bound = PF_ARENA_NEW(arena, struct bound);
     bound->arena = arena;
+    bound->users = 1;
     bound->function = duckdb_bind_get_extra_info(info);
     if (bind_scan(info, bound, &err) == PF_OK) {
-        duckdb_bind_set_bind_data(info, bound, free_bound);
+        duckdb_bind_set_bind_data(info, bound, release_bound);
         return;
     }
     char text[ENGINE_ERROR_TEXT_BYTES];
@@ -89,17 +95,19 @@ static void on_bind(duckdb_bind_info info) {
     pf_arena_free(arena);
 }
 
-static enum pf_code start_run(const struct bound *bound, struct run **out_run, struct pf_error *err) {
+static enum pf_code start_run(struct bound *bound, struct run **out_run, struct pf_error *err) {
+    const struct pf_table_function *function = bound->function;
     struct run *run = calloc(1, sizeof *run);
     if (!run) PF_FAIL(err, PF_NO_MEMORY, "start a scan");
-    run->function = bound->function;
-    if (run->function->start) {
-        enum pf_code code = run->function->start(run->function->context, bound->plan, &run->run, err);
+    run->bound = bound;
+    if (function->start) {
+        enum pf_code code = function->start(function->context, bound->plan, &run->run, err);
         if (code != PF_OK) {
             free(run);
             return code;
         }
     }
+    atomic_fetch_add(&bound->users, 1);
     *out_run = run;
     return PF_OK;
 }
@@ -107,7 +115,7 @@ static enum pf_code start_run(const struct bound *bound, struct run **out_run, s
 static void on_init(duckdb_init_info info) {
     struct pf_error err;
     struct run *run;
-    const struct bound *bound = duckdb_init_get_bind_data(info);
+    struct bound *bound = duckdb_init_get_bind_data(info);
     duckdb_init_set_max_threads(info, bound->bind.max_threads > 0 ? (idx_t)bound->bind.max_threads : 1);
     if (start_run(bound, &run, &err) == PF_OK) {
         duckdb_init_set_init_data(info, run, free_run);
@@ -142,6 +150,7 @@ static void on_local_init(duckdb_init_info info) {
     scan->arena = arena;
     scan->bound = duckdb_init_get_bind_data(info);
     if (prepare_scan(info, scan->bound, scan, &err) == PF_OK) {
+        atomic_fetch_add(&scan->bound->users, 1);
         duckdb_init_set_init_data(info, scan, free_scan);
         return;
     }

@@ -148,7 +148,7 @@ static uint64_t sum_of(const uint32_t *lengths, uint64_t count) {
 static enum pf_code read_column(struct cursor *cursor, uint64_t row_count, struct format_view *view);
 
 static enum pf_code read_strings(struct cursor *cursor, struct format_view *view) {
-    const char *bytes;
+    const char *bytes = NULL;
     PF_TRY(take(cursor, view->row_count * 4, "string lengths are", &bytes));
     view->lengths = (const uint32_t *)(const void *)bytes;
     PF_TRY(take(cursor, sum_of(view->lengths, view->row_count), "strings are", &view->heap));
@@ -156,7 +156,7 @@ static enum pf_code read_strings(struct cursor *cursor, struct format_view *view
 }
 
 static enum pf_code read_lists(struct cursor *cursor, struct format_view *view) {
-    const char *bytes;
+    const char *bytes = NULL;
     PF_TRY(take(cursor, view->row_count * 4, "list lengths are", &bytes));
     view->lengths = (const uint32_t *)(const void *)bytes;
     return read_column(cursor, sum_of(view->lengths, view->row_count), &view->children[0]);
@@ -183,7 +183,7 @@ static enum pf_code read_values(struct cursor *cursor, struct format_view *view)
 /* A column's size must be what its parts take. */
 static enum pf_code read_column(struct cursor *cursor, uint64_t row_count, struct format_view *view) {
     struct format_column column;
-    const char *start = cursor->at, *bytes;
+    const char *start = cursor->at, *bytes = NULL;
     if (++cursor->depth > FORMAT_MAX_DEPTH) return cut_off(cursor, "so much nesting is");
     PF_TRY(take(cursor, sizeof column, "its header is", &bytes));
     memcpy(&column, bytes, sizeof column);
@@ -206,7 +206,7 @@ enum pf_code format_read_columns(const struct format_source *source, pf_str raw,
     struct cursor cursor = {source, raw.ptr, raw.ptr, raw.ptr + raw.len, 0, err};
     for (size_t i = 0; i < column_count; i++) {
         struct format_column column;
-        const char *ignored;
+        const char *ignored = NULL;
         if ((size_t)(cursor.end - cursor.at) < sizeof column) return cut_off(&cursor, "its header is");
         memcpy(&column, cursor.at, sizeof column);
         if (!wanted[i]) PF_TRY(take(&cursor, column.size_bytes, "all of it is", &ignored));
