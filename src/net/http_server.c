@@ -27,7 +27,7 @@ enum {
     DEFAULT_IDLE_MS = 60000,
     DEFAULT_BODY_BYTES = 16 << 20,
     DEFAULT_HEAD_BYTES = 64 << 10,
-    DISCARD_BYTES = 4 << 20, /* of a body that turned out too large, so that the client gets to read the answer */
+    DISCARD_BYTES = 8 << 20, /* beyond the limit: a client that sends on before it reads then gets to see our 413 */
     STREAM_BLOCK_BYTES = 64 << 10,
 };
 
@@ -192,17 +192,18 @@ static enum MHD_Result take_head(struct exchange *exchange, const char *method) 
     if (code != PF_OK) return send_failure(exchange, code, err.message);
     int64_t length = 0;
     pf_str text = pf_http_header(&exchange->request.headers, "Content-Length");
-    if (text.len && (!pf_str_to_i64(text, &length) || (uint64_t)length > exchange->server->max_body_bytes)) {
-        return send_too_large(exchange);
-    }
-    return MHD_YES;
+    bool is_number = text.len == 0 || pf_str_to_i64(text, &length);
+    exchange->is_too_large = !is_number || (uint64_t)length > exchange->server->max_body_bytes;
+    bool waits_for_us = pf_http_header(&exchange->request.headers, "Expect").len > 0;
+    bool is_hopeless = !is_number || (uint64_t)length > exchange->server->max_body_bytes + DISCARD_BYTES;
+    return exchange->is_too_large && (waits_for_us || is_hopeless) ? send_too_large(exchange) : MHD_YES;
 }
 
 static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t *size_bytes) {
     exchange->is_too_large |= exchange->body.len + *size_bytes > exchange->server->max_body_bytes;
     if (exchange->is_too_large) {
         exchange->discarded_bytes += *size_bytes;
-        if (exchange->discarded_bytes > DISCARD_BYTES) return MHD_NO;
+        if (exchange->discarded_bytes > exchange->server->max_body_bytes + DISCARD_BYTES) return MHD_NO;
     } else {
         pf_buf_put(&exchange->body, bytes, *size_bytes);
     }

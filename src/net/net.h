@@ -91,7 +91,7 @@ struct pf_http_server_options {
     int max_connections;   /* 0: 512; more wait in the kernel's line */
     int64_t idle_ms;       /* a connection that neither sends nor takes bytes for that long is closed; 0: 60 s.
                                The handler's own time does not count. */
-    size_t max_body_bytes; /* 0: 16 MiB; more is answered with 413 */
+    size_t max_body_bytes; /* 0: 16 MiB; more is answered with 413, at once if it is much more */
     size_t max_head_bytes; /* request line and headers; 0: 64 KiB; more is answered with 431 or 414 */
     pf_http_handler handle;
     void *context;

@@ -203,6 +203,25 @@ TEST(refuses_a_large_body_before_it_comes) {
     close_site(site);
 }
 
+/* It writes all it has before it reads, as many clients do. */
+TEST(lets_a_clumsy_client_see_that_its_body_is_too_large) {
+    struct site *site = open_site(test, (struct pf_http_server_options){.max_body_bytes = 100});
+    int fd = connect_raw(site);
+    size_t size = 2 << 20;
+    char *body = pf_arena_alloc(test->arena, size + 1);
+    memset(body, 'x', size);
+    send_raw(fd, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2097152\r\n\r\n");
+    send_raw(fd, body);
+    pf_str answer = read_all(test, fd);
+    CHECK_TRUE(pf_str_starts_with(answer, PF_STR("HTTP/1.1 413")));
+    close(fd);
+    fd = connect_raw(site);
+    send_raw(fd, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
+    CHECK_TRUE(pf_str_starts_with(read_all(test, fd), PF_STR("HTTP/1.1 413")));
+    close(fd);
+    close_site(site);
+}
+
 TEST(refuses_a_large_chunked_body) {
     struct site *site = open_site(test, (struct pf_http_server_options){.max_body_bytes = 100});
     struct source source = {.site = site, .left = 5000};
