@@ -24,7 +24,7 @@ struct result_table {
     struct column *columns;
     size_t column_count;
     char **head, **tail; /* copies, from malloc */
-    size_t half;
+    size_t half, next_in_tail;
     int64_t row_count;
 };
 
@@ -80,8 +80,10 @@ static char *copy_of(pf_str text) {
 }
 
 void result_table_add(struct result_table *table, pf_str row_json) {
-    size_t at = (size_t)table->row_count++;
-    char **slot = at < table->half ? &table->head[at] : &table->tail[(at - table->half) % table->half];
+    bool is_head = (size_t)table->row_count < table->half;
+    char **slot = is_head ? &table->head[table->row_count] : &table->tail[table->next_in_tail];
+    if (!is_head && ++table->next_in_tail == table->half) table->next_in_tail = 0;
+    table->row_count++;
     free(*slot);
     *slot = copy_of(row_json);
 }
@@ -158,11 +160,12 @@ struct layout {
     struct pf_buf *out;
 };
 
+/* Row `i` of those shown. Behind the first half the ring is read from its oldest row on. */
 static const char *shown_row(const struct result_table *table, size_t i) {
-    size_t in_tail = (size_t)table->row_count > table->half ? (size_t)table->row_count - table->half : 0;
     if (i < table->half) return table->head[i];
-    if (in_tail <= table->half) return table->tail[i - table->half];
-    return table->tail[(in_tail + i - table->half) % table->half];
+    bool is_ring_full = (size_t)table->row_count >= table->half * 2;
+    size_t at = i - table->half + (is_ring_full ? table->next_in_tail : 0);
+    return table->tail[at < table->half ? at : at - table->half];
 }
 
 static void cut_cells(struct layout *layout) {

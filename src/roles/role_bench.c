@@ -34,16 +34,6 @@ struct measured {
     pf_str difference; /* empty: results are equal */
 };
 
-static void say(const struct bench *bench, const char *format, ...) PF_PRINTF(2, 3);
-static void say(const struct bench *bench, const char *format, ...) {
-    if (!bench->shows_progress) return;
-    va_list args;
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fflush(stderr);
-}
-
 /* ---- preparation ---- */
 
 /* The given lake, else one of the bench's own that stays for the next time. */
@@ -91,7 +81,7 @@ static enum pf_code load_table(struct bench *bench, const char *table, struct pf
     pf_str count = pf_arena_printf(bench->arena, "SELECT count(*) FROM %s", table);
     PF_TRY(pf_session_scalar(bench->session, count, bench->arena, &text, err));
     if (pf_str_to_i64(text, &expected) && rows_in_lake(bench, table) == expected) return PF_OK;
-    say(bench, "loading %s\n", table);
+    if (bench->shows_progress) fprintf(stderr, "loading %s\n", table);
     PF_TRY(find_bench_table(bench->data, table, bench->arena, &pattern, err));
     struct pf_load_options options = {
         .table = pf_str_from_cstr(table), .paths = &pattern, .path_count = 1, .replace = true};

@@ -104,14 +104,14 @@ TEST(fits_the_screen_by_cutting_values_then_columns) {
     struct pf_buf columns;
     pf_buf_init(&columns, 1 << 16);
     for (int i = 0; i < 30; i++)
-        pf_buf_printf(&columns, "%s{\"name\":\"column_%d\",\"type\":\"INTEGER\"}", i ? "," : "[", i);
+        pf_buf_printf(&columns, "%s{\"name\":\"measure_%d\",\"type\":\"INTEGER\"}", i ? "," : "[", i);
     pf_buf_put_str(&columns, PF_STR("]"));
     table = table_with(test, 40, pf_arena_cstr(test->arena, pf_buf_view(&columns)));
     pf_buf_clear(&columns);
     text = print(test, table, 80, "");
     CHECK_TRUE(widest_line(text) <= 80);
     CHECK_CONTAINS(text, " … ");
-    CHECK_CONTAINS(text, "colum…");
+    CHECK_CONTAINS(text, "measu…");
 }
 
 TEST(prints_lines_of_an_explanation_as_they_are) {
