@@ -116,7 +116,13 @@ static void find_by_words(struct finder *finder, pf_str sql) {
             take_name(finder, &scanner, &token);
             continue;
         }
-        token = sql_scan_next(&scanner);
+        struct sql_token next = sql_scan_next(&scanner);
+        static const char *const NOT_FUNCTIONS[] = {"as", "in", "on", "and", "or", "not", "values", "select", "from",
+                                                    "where", "when", "then", "else", "set", "exists", "over", "by"};
+        bool is_name = token.kind == SQL_WORD || token.kind == SQL_QUOTED_NAME;
+        if (is_symbol(&next, '(') && is_name && !IS_ONE_OF(&token, NOT_FUNCTIONS))
+            add_function(finder, sql_token_name(&token, finder->arena));
+        token = next;
     }
 }
 

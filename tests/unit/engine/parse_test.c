@@ -46,10 +46,10 @@ TEST(tells_kind_tables_and_functions) {
         {"WITH q AS (SELECT 1 FROM a) DELETE FROM t USING u", "other DELETE a t u"},
         {"CREATE TABLE x AS SELECT * FROM y", "other CREATE x y"},
         {"MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE", "other MERGE t s"},
-        {"PIVOT cities ON year USING sum(pop)", "select PIVOT cities"},
+        {"PIVOT cities ON year USING sum(pop)", "select PIVOT cities (sum)"},
         {"SELECT * FROM (PIVOT cities ON year IN (1, 2) USING sum(pop))", "select SELECT cities (sum)"},
         {"SET threads=1", "other SET"},
-        {"CALL pragma_version()", "other CALL"},
+        {"CALL pragma_version()", "other CALL (pragma_version)"},
     };
     struct bench *bench = bench_open_plain(test);
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) CHECK_STR(parsed(test, bench, CASES[i][0]), CASES[i][1]);
