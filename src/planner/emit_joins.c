@@ -47,13 +47,19 @@ static enum pf_code emit_condition(struct emitter *emitter, const struct join_pa
     return PF_OK;
 }
 
-/* All conditions and the residual, joined by AND; "true" if there are none. `skip` is left out. */
-static enum pf_code emit_on(struct emitter *emitter, const struct join_parts *parts, uint32_t skip, pf_str *out_sql,
-                            struct pf_error *err) {
+/* Of a MARK join: decides between false and NULL; the others say which rows are compared with. */
+static bool is_value_condition(const struct pf_join_condition *condition) {
+    return !pf_str_equal(condition->op, PF_STR("IS NOT DISTINCT FROM"));
+}
+
+/* All conditions and the residual, joined by AND; "true" if there are none. */
+static enum pf_code emit_on(struct emitter *emitter, const struct join_parts *parts, bool without_values,
+                            pf_str *out_sql, struct pf_error *err) {
     const struct pf_join *join = parts->op->join;
     pf_str *texts = PF_ARENA_ARRAY(emitter->arena, pf_str, join->condition_count + 1);
     for (uint32_t i = 0; i < join->condition_count; i++)
-        if (i != skip) PF_TRY(emit_condition(emitter, parts, &join->conditions[i], &texts[i], err));
+        if (!without_values || !is_value_condition(&join->conditions[i]))
+            PF_TRY(emit_condition(emitter, parts, &join->conditions[i], &texts[i], err));
     if (join->residual)
         PF_TRY(emit_expr(emitter, join->residual, parts->both, parts->both_count, &texts[join->condition_count], err));
     *out_sql = join_texts(emitter->arena, texts, join->condition_count + 1, " AND ");
@@ -75,7 +81,7 @@ static enum pf_code emit_plain_join(struct emitter *emitter, struct join_parts *
     make_item(emitter, second, false);
     join_columns(emitter, parts);
     pf_str on;
-    PF_TRY(emit_on(emitter, parts, UINT32_MAX, &on, err));
+    PF_TRY(emit_on(emitter, parts, false, &on, err));
     bool is_cross = join->kind == PF_JOIN_INNER && !join->condition_count && !join->residual;
     if (is_cross || join->kind == PF_JOIN_POSITIONAL)
         block->from = pf_arena_printf(emitter->arena, "%.*s %s %.*s", PF_STR_ARG(first->from),
@@ -93,24 +99,32 @@ static enum pf_code emit_plain_join(struct emitter *emitter, struct join_parts *
 
 /* ---- MARK ---- */
 
-/* The one condition that decides between false and NULL; the others say which rows are compared with. UINT32_MAX:
- * there is none (EXISTS). */
-static enum pf_code find_value_condition(const struct pf_join *join, uint32_t *out_index, struct pf_error *err) {
-    *out_index = UINT32_MAX;
+/* No value: EXISTS. Several: (a, b) IN (SELECT x, y ...). */
+static enum pf_code emit_mark_values(struct emitter *emitter, const struct join_parts *parts, pf_str out_texts[2],
+                                     pf_str *out_op, struct pf_error *err) {
+    const struct pf_join *join = parts->op->join;
+    uint32_t count = 0;
+    pf_str *texts[2] = {PF_ARENA_ARRAY(emitter->arena, pf_str, join->condition_count),
+                        PF_ARENA_ARRAY(emitter->arena, pf_str, join->condition_count)};
     for (uint32_t i = 0; i < join->condition_count; i++) {
-        if (pf_str_equal(join->conditions[i].op, PF_STR("IS NOT DISTINCT FROM"))) continue;
-        if (*out_index != UINT32_MAX) PF_FAIL(err, PF_UNSUPPORTED, "plan: a MARK join on several values");
-        *out_index = i;
+        const struct pf_join_condition *condition = &join->conditions[i];
+        if (!is_value_condition(condition)) continue;
+        for (int side = 0; side < 2; side++)
+            PF_TRY(emit_expr(emitter, side ? condition->right : condition->left, parts->sides[side].columns,
+                             parts->sides[side].column_count, &texts[side][count], err));
+        *out_op = condition->op;
+        count++;
+        if (count > 1 && !pf_str_equal(condition->op, PF_STR("=")))
+            PF_FAIL(err, PF_UNSUPPORTED, "plan: a MARK join on several values");
     }
+    for (int side = 0; side < 2; side++) out_texts[side] = join_texts(emitter->arena, texts[side], count, ", ");
+    if (count > 1) out_texts[0] = pf_arena_printf(emitter->arena, "(%.*s)", PF_STR_ARG(out_texts[0]));
     return PF_OK;
 }
 
 static enum pf_code emit_mark(struct emitter *emitter, struct join_parts *parts, const bool *need,
                               struct block *block, struct pf_error *err) {
-    const struct pf_join *join = parts->op->join;
     struct block *left = &parts->sides[0], *right = &parts->sides[1];
-    uint32_t value;
-    PF_TRY(find_value_condition(join, &value, err));
     make_item(emitter, left, true);
     if (right->is_closed || !right->is_plain || right->with.len) block_wrap(emitter, right);
     join_columns(emitter, parts);
@@ -122,24 +136,21 @@ static enum pf_code emit_mark(struct emitter *emitter, struct join_parts *parts,
         return PF_OK;
     }
     pf_str on;
-    PF_TRY(emit_on(emitter, parts, value, &on, err));
+    PF_TRY(emit_on(emitter, parts, true, &on, err));
     pf_str conditions[2] = {right->where, pf_str_equal(on, PF_STR("true")) ? PF_STR_EMPTY : on};
     pf_str where = join_texts(emitter->arena, conditions, 2, " AND ");
     if (where.len) where = pf_arena_printf(emitter->arena, " WHERE %.*s", PF_STR_ARG(where));
     pf_str *mark = &block->columns[left->column_count];
-    if (value == UINT32_MAX) {
+    pf_str texts[2], op = PF_STR_EMPTY;
+    PF_TRY(emit_mark_values(emitter, parts, texts, &op, err));
+    bool is_equal = pf_str_equal(op, PF_STR("="));
+    if (!op.len)
         *mark = pf_arena_printf(emitter->arena, "EXISTS (SELECT 1 FROM %.*s%.*s)", PF_STR_ARG(right->from),
                                 PF_STR_ARG(where));
-        return PF_OK;
-    }
-    pf_str left_sql, right_sql;
-    const struct pf_join_condition *condition = &join->conditions[value];
-    PF_TRY(emit_expr(emitter, condition->left, left->columns, left->column_count, &left_sql, err));
-    PF_TRY(emit_expr(emitter, condition->right, right->columns, right->column_count, &right_sql, err));
-    bool is_equal = pf_str_equal(condition->op, PF_STR("="));
-    *mark = pf_arena_printf(emitter->arena, "(%.*s %.*s%s (SELECT %.*s FROM %.*s%.*s))", PF_STR_ARG(left_sql),
-                            PF_STR_ARG(is_equal ? PF_STR("IN") : condition->op), is_equal ? "" : " ANY",
-                            PF_STR_ARG(right_sql), PF_STR_ARG(right->from), PF_STR_ARG(where));
+    else
+        *mark = pf_arena_printf(emitter->arena, "(%.*s %.*s%s (SELECT %.*s FROM %.*s%.*s))", PF_STR_ARG(texts[0]),
+                                PF_STR_ARG(is_equal ? PF_STR("IN") : op), is_equal ? "" : " ANY",
+                                PF_STR_ARG(texts[1]), PF_STR_ARG(right->from), PF_STR_ARG(where));
     return PF_OK;
 }
 

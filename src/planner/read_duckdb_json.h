@@ -30,6 +30,7 @@ struct reader {
 };
 
 /* read_types.c */
+pf_json *get_value(pf_json *object, const char *key); /* NULL for null, too */
 enum pf_code read_type(struct reader *reader, pf_json *json, const struct pf_sql_type **out_type,
                        struct pf_error *err) PF_MUST_CHECK;
 enum pf_code read_types(struct reader *reader, pf_json *list, const struct pf_sql_type ***out_types,

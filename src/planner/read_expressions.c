@@ -171,11 +171,11 @@ static enum pf_code read_window(struct reader *reader, pf_json *json, struct pf_
     PF_TRY(read_exprs(reader, pf_json_get(json, "partitions"), &window->partitions, &window->partition_count, err));
     PF_TRY(read_sorts(reader, pf_json_get(json, "orders"), &window->sorts, &window->sort_count, err));
     PF_TRY(read_sorts(reader, pf_json_get(json, "arg_orders"), &window->arg_sorts, &window->arg_sort_count, err));
-    PF_TRY(read_optional(reader, pf_json_get(json, "filter"), &expr->filter, err));
-    PF_TRY(read_optional(reader, pf_json_get(json, "start_expr"), &window->start_expr, err));
-    PF_TRY(read_optional(reader, pf_json_get(json, "end_expr"), &window->end_expr, err));
-    PF_TRY(read_optional(reader, pf_json_get(json, "offset_expr"), &window->offset, err));
-    PF_TRY(read_optional(reader, pf_json_get(json, "default_expr"), &window->fallback, err));
+    PF_TRY(read_optional(reader, get_value(json, "filters"), &expr->filter, err));
+    PF_TRY(read_optional(reader, get_value(json, "start_expr"), &window->start_expr, err));
+    PF_TRY(read_optional(reader, get_value(json, "end_expr"), &window->end_expr, err));
+    PF_TRY(read_optional(reader, get_value(json, "offset_expr"), &window->offset, err));
+    PF_TRY(read_optional(reader, get_value(json, "default_expr"), &window->fallback, err));
     window->start = pf_arena_str(reader->arena, pf_json_get_str(json, "start", PF_STR_EMPTY));
     window->end = pf_arena_str(reader->arena, pf_json_get_str(json, "end", PF_STR_EMPTY));
     pf_str exclude = pf_json_get_str(json, "exclude_clause", PF_STR_EMPTY);

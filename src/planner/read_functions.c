@@ -36,8 +36,8 @@ enum pf_code read_function(struct reader *reader, pf_json *json, struct pf_expr 
     expr->is_operator = pf_json_get_bool(json, "is_operator", false);
     PF_TRY(read_type(reader, pf_json_get(json, "return_type"), &expr->type, err));
     PF_TRY(read_exprs(reader, pf_json_get(json, "children"), &expr->args, &expr->arg_count, err));
-    pf_json *data = pf_json_get(json, "function_data");
-    if (pf_json_get(data, "lambda_expr")) return read_lambda(reader, data, expr, err);
+    pf_json *data = get_value(json, "function_data");
+    if (get_value(data, "lambda_expr")) return read_lambda(reader, data, expr, err);
     if (is_named(name, "struct_insert|struct_update|remap_struct|list_transform|list_filter|list_reduce|list_apply") ||
         pf_str_starts_with(name, PF_STR("__internal")))
         PF_FAIL(err, PF_UNSUPPORTED, "plan: function %.*s", PF_STR_ARG(name));
@@ -107,7 +107,7 @@ enum pf_code read_aggregate(struct reader *reader, pf_json *json, struct pf_expr
     PF_TRY(read_type(reader, pf_json_get(json, "return_type"), &expr->type, err));
     PF_TRY(read_exprs(reader, pf_json_get(json, "children"), &expr->args, &expr->arg_count, err));
     expr->is_distinct = pf_str_equal(pf_json_get_str(json, "aggregate_type", PF_STR_EMPTY), PF_STR("DISTINCT"));
-    pf_json *filter = pf_json_get(json, "filter");
+    pf_json *filter = get_value(json, "filter");
     if (filter) PF_TRY(read_expr(reader, filter, &expr->filter, err));
     pf_json *sorts = pf_json_get(pf_json_get(json, "order_bys"), "orders");
     PF_TRY(read_sorts(reader, sorts, &expr->sorts, &expr->sort_count, err));

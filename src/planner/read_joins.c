@@ -28,8 +28,8 @@ static enum pf_code read_conditions(struct reader *reader, pf_json *json, struct
         PF_TRY(read_expr(reader, pf_json_get(each.value, "left"), &condition->left, err));
         PF_TRY(read_expr(reader, pf_json_get(each.value, "right"), &condition->right, err));
     }
-    pf_json *predicate = pf_json_get(json, "predicate");
-    if (!predicate) predicate = pf_json_get(json, "condition");
+    pf_json *predicate = get_value(json, "predicate");
+    if (!predicate) predicate = get_value(json, "condition");
     return predicate ? read_expr(reader, predicate, &join->residual, err) : PF_OK;
 }
 

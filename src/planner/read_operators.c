@@ -102,8 +102,8 @@ static void append_expr_types(struct reader *reader, struct pf_op *op) {
 }
 
 static enum pf_code apply_map(struct reader *reader, pf_json *json, struct pf_op **op, struct pf_error *err) {
-    pf_json *map = pf_json_get(json, "projection_map");
-    if (!map) map = pf_json_get(json, "projections");
+    pf_json *map = get_value(json, "projection_map");
+    if (!map) map = get_value(json, "projections");
     if (!pf_json_count(map)) return PF_OK;
     uint32_t *columns = PF_ARENA_ARRAY(reader->arena, uint32_t, pf_json_count(map));
     for (struct pf_json_each each = pf_json_each(map); pf_json_next(&each);) {

@@ -98,7 +98,7 @@ static enum pf_code push_column(struct reader *reader, pf_json *json, struct pf_
     op->types = op->column_count ? op->types
                                  : PF_ARENA_ARRAY(reader->arena, const struct pf_sql_type *,
                                                   2 * pf_json_count(pf_json_get(json, "column_indexes")) +
-                                                      pf_json_count(pf_json_get(json, "table_filters")) + 64);
+                                                      pf_json_count(pf_json_get(pf_json_get(json, "table_filters"), "filters")) + 64);
     if (index < 0 || index >= (int64_t)pf_json_count(names)) { /* a row number or "no column": count(*) asks so */
         op->types[op->column_count] = pf_sql_type_simple(reader->arena, "BIGINT");
         op->column_names[op->column_count++] = PF_STR_EMPTY;
@@ -117,8 +117,7 @@ static enum pf_code read_scan_columns(struct reader *reader, pf_json *json, stru
     if (pf_json_get_i64(json, "ordinality_idx", -1) >= 0) PF_FAIL(err, PF_UNSUPPORTED, "plan: WITH ORDINALITY");
     op->column_names = PF_ARENA_ARRAY(reader->arena, pf_str, 2 * count + 64);
     for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
-        if (pf_json_count(pf_json_get(each.value, "child_indexes")) ||
-            !pf_str_equal(pf_json_get_str(each.value, "index_type", PF_STR("FULL_READ")), PF_STR("FULL_READ")))
+        if (!pf_str_equal(pf_json_get_str(each.value, "index_type", PF_STR("FULL_READ")), PF_STR("FULL_READ")))
             PF_FAIL(err, PF_UNSUPPORTED, "plan: a scan of a part of a column");
         PF_TRY(push_column(reader, json, op, pf_json_get_i64(each.value, "index", -1), err));
     }
@@ -244,7 +243,7 @@ static enum pf_code read_table_function(struct reader *reader, pf_json *json, pf
     for (size_t i = 0; i < sizeof PURE / sizeof *PURE; i++)
         if (pf_str_equal(name, pf_str_from_cstr(PURE[i]))) is_pure = true;
     if (!is_pure) PF_FAIL(err, PF_UNSUPPORTED, "plan: table function %.*s", PF_STR_ARG(name));
-    if (pf_json_count(pf_json_get(json, "named_parameters")) || pf_json_count(pf_json_get(json, "table_filters")) ||
+    if (pf_json_count(pf_json_get(json, "named_parameters")) || pf_json_count(pf_json_get(pf_json_get(json, "table_filters"), "filters")) ||
         pf_json_count(pf_json_get(json, "projection_ids")))
         PF_FAIL(err, PF_UNSUPPORTED, "plan: options of table function %.*s", PF_STR_ARG(name));
     struct pf_op *op = reader_new_op(reader, PF_OP_TABLE_FUNCTION, 0, 0);

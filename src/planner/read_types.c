@@ -2,6 +2,11 @@
 /* DuckDB's serialised logical types -> SQL types. */
 #include "planner/read_duckdb_json.h"
 
+pf_json *get_value(pf_json *object, const char *key) {
+    pf_json *value = pf_json_get(object, key);
+    return value && yyjson_is_null(value) ? NULL : value;
+}
+
 static pf_str quoted(struct pf_arena *arena, pf_str text, char quote) {
     size_t extra = 2;
     for (size_t i = 0; i < text.len; i++) extra += text.ptr[i] == quote;
