@@ -64,9 +64,9 @@ static enum pf_code find_script(struct pf_role_call *call, pf_str *out_script, b
     return *out_is_prompt ? PF_OK : read_standard_input(call->arena, out_script, err);
 }
 
-static int report_query_failure(const struct pf_error *err) {
+static int report_query_failure(const struct sql_session *session, const struct pf_error *err) {
     fprintf(stderr, "Error: %s\n", err->message);
-    return PF_EXIT_FAILED;
+    return session->is_lost ? PF_EXIT_UNREACHABLE : PF_EXIT_FAILED;
 }
 
 static int run_sql(struct pf_role_call *call) {
@@ -96,7 +96,7 @@ static int run_sql(struct pf_role_call *call) {
     if (is_prompt) {
         status = run_shell(&session, pf_config_text(config, PF_CONFIG_HISTORY));
     } else if (run_script(&session, script, &err) != PF_OK) {
-        status = report_query_failure(&err);
+        status = report_query_failure(&session, &err);
     }
     client_close(session.client);
     return status;

@@ -140,9 +140,10 @@ static enum pf_code conclude(struct running_statement *running, enum pf_code cod
     if (code == PF_OK && status != 200) return client_read_error(status, body, err);
     if (!running->is_table) {
         enum pf_code ended = ask_how_it_ended(running, err);
-        return ended != PF_OK ? ended : code;
+        if (ended != PF_OK) return ended;
     }
-    if (code != PF_OK) return code;
+    running->session->is_lost = code == PF_REMOTE;
+    if (code != PF_OK || !running->is_table) return code;
     if (!result_reader_is_over(&running->reader)) PF_FAIL(err, PF_REMOTE, "the answer was cut");
     print_table(running);
     return PF_OK;

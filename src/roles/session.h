@@ -11,6 +11,7 @@ struct sql_session {
     pf_str format, route; /* in `arena` */
     int64_t timeout_ms, max_rows;
     bool shows_progress, shows_time;
+    bool is_lost; /* the last statement failed because the service did not answer */
     struct pf_arena *arena;
 };
 
