@@ -218,9 +218,9 @@ enum pf_code pf_lambda_event_from_response(struct pf_http_response *response, bo
     pf_json_open_object(&out);
     pf_json_field_i64(&out, "statusCode", response->status);
     put_headers(&out, &response->headers, arena);
-    put_body(&out, pf_buf_view(&body));
+    put_body(&out, body.len ? pf_buf_view(&body) : PF_STR(""));
     pf_json_close_object(&out);
-    pf_str text;
+    pf_str text = PF_STR_EMPTY;
     if (code == PF_OK && (body.failed || pf_buf_finish(&json, "answer of a function", &text, NULL) != PF_OK)) {
         code = pf_error_set(err, PF_TOO_LARGE, __FILE__, __LINE__,
                             "the answer is larger than the 6 MiB that a function may give");

@@ -45,7 +45,7 @@ static bool parse_user(pf_str text, struct pf_arena *arena, struct redis_url *ur
 }
 
 static bool parse_host(pf_str text, struct pf_arena *arena, struct redis_url *url) {
-    pf_str host = text, port = PF_STR_EMPTY;
+    pf_str host, port = PF_STR_EMPTY;
     if (pf_str_starts_with(text, PF_STR("["))) {
         size_t bracket = pf_str_find_char(text, ']', 0);
         if (bracket == SIZE_MAX) return false;

@@ -113,6 +113,100 @@ TEST(logs_in) {
     pf_sync_close(sync);
 }
 
+static bool has_openssl(void) {
+    return system("openssl version >/dev/null 2>&1") == 0;
+}
+
+/* The server listens with TLS as well, with a certificate for `name` that it signed itself. */
+static const char *start_tls(struct pf_test *test, struct fixture *fixture, const char *name, int *out_port) {
+    const char *folder = pf_test_folder();
+    pf_str make = pf_arena_printf(test->arena,
+                                  "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=%s -addext "
+                                  "subjectAltName=%s -keyout %s/key.pem -out %s/cert.pem >/dev/null 2>&1",
+                                  name, name, folder, folder);
+    CHECK_INT(system(make.ptr), 0);
+    *out_port = 20000 + (int)(getpid() % 20000);
+    pf_str set = pf_arena_printf(test->arena,
+                                 "config set tls-cert-file %s/cert.pem tls-key-file %s/key.pem tls-ca-cert-file "
+                                 "%s/cert.pem tls-auth-clients no tls-port %d",
+                                 folder, folder, folder, *out_port);
+    redis_cli(test, fixture, set.ptr);
+    return pf_arena_printf(test->arena, "%s/cert.pem", folder).ptr;
+}
+
+static enum pf_code open_tls(struct pf_test *test, int port, const char *host, const char *ca_path,
+                             struct pf_sync **out_sync) {
+    struct pf_sync_options options = {.url = pf_arena_printf(test->arena, "rediss://%s:%d", host, port),
+                                      .ca_path = ca_path};
+    return pf_sync_open(&options, out_sync, &test->err);
+}
+
+TEST(talks_tls_to_a_server_it_can_trust) {
+    if (!has_openssl()) return;
+    struct fixture *fixture = open_fixture(test);
+    struct pf_sync *sync = NULL;
+    int port = 0;
+    const char *ca_path = start_tls(test, fixture, "IP:127.0.0.1", &port);
+    CHECK_OK(open_tls(test, port, "127.0.0.1", ca_path, &sync));
+    begin(test, sync, "q1");
+    push(test, sync, "q1", 0, 2000);
+    CHECK_STR(claim(test, sync, "w1", 1000).query_id, "q1");
+    sync = pf_sync_close(sync);
+    CHECK_FAILS(open_tls(test, port, "127.0.0.1", NULL, &sync), PF_REMOTE, "certificate");
+    CHECK_FAILS(open_tls(test, port, "localhost", ca_path, &sync), PF_REMOTE, "start TLS");
+    CHECK_FAILS(open_tls(test, port, "127.0.0.1", "/nonexistent.pem", &sync), PF_INVALID, "/nonexistent.pem");
+    /* Plain text to the port of TLS: an error, no hang. */
+    struct pf_sync_options plain = {.url = pf_arena_printf(test->arena, "redis://127.0.0.1:%d", port),
+                                    .command_ms = 1000};
+    CHECK_CODE(pf_sync_open(&plain, &sync, &test->err), PF_REMOTE);
+}
+
+struct restless {
+    struct pf_sync *sync;
+    atomic_int published, broken, other;
+    atomic_bool is_over;
+};
+
+static void *work_restlessly(void *context) {
+    struct restless *restless = context;
+    while (!atomic_load(&restless->is_over)) {
+        struct pf_arena *arena = pf_arena_new(NULL, "worker");
+        struct pf_sync_claim one;
+        enum pf_code code = pf_sync_claim(restless->sync, PF_STR("w"), 100, 60000, arena, &one, NULL);
+        if (code == PF_OK) code = pf_sync_publish(restless->sync, &one, PF_STR("done"), NULL);
+        if (code == PF_OK)
+            atomic_fetch_add(&restless->published, 1);
+        else if (code == PF_REMOTE)
+            atomic_fetch_add(&restless->broken, 1), pf_clock_sleep_ms(5);
+        else if (code != PF_NOT_FOUND && code != PF_CANCELLED)
+            atomic_fetch_add(&restless->other, 1);
+        pf_arena_free(arena);
+    }
+    return NULL;
+}
+
+TEST_WITH_LIMIT(workers_survive_a_redis_that_is_killed_again_and_again, 60) {
+    struct fixture *fixture = open_fixture(test);
+    struct restless *restless = PF_ARENA_NEW(test->arena, struct restless);
+    pthread_t threads[8];
+    restless->sync = fixture->sync;
+    for (int i = 0; i < 8; i++) pthread_create(&threads[i], NULL, work_restlessly, restless);
+    for (int round = 0; round < 3; round++) {
+        const char *id = pf_arena_printf(test->arena, "q%d", round).ptr;
+        begin(test, fixture->sync, id);
+        push(test, fixture->sync, id, 0, 20000);
+        int before = atomic_load(&restless->published);
+        for (int i = 0; i < 500 && atomic_load(&restless->published) < before + 50; i++) pf_clock_sleep_ms(5);
+        CHECK_TRUE(atomic_load(&restless->published) >= before + 50);
+        kill(pf_redis_pid(fixture->redis), SIGKILL);
+        CHECK_OK(pf_redis_respawn(fixture->redis, &test->err));
+    }
+    atomic_store(&restless->is_over, true);
+    for (int i = 0; i < 8; i++) pthread_join(threads[i], NULL);
+    CHECK_INT(atomic_load(&restless->other), 0);
+    CHECK_TRUE(atomic_load(&restless->broken) > 0);
+}
+
 TEST(works_again_after_redis_was_killed) {
     struct fixture *fixture = open_fixture(test);
     struct pf_sync *sync = fixture->sync;
