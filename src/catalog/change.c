@@ -6,6 +6,8 @@
 #include "base/id.h"
 #include "store/store.h"
 
+#include <assert.h>
+
 enum { DROP_ATTEMPTS = 50 };
 
 /* ---- making ---- */
@@ -49,7 +51,7 @@ enum pf_code pf_catalog_stage(struct pf_catalog *catalog, const struct pf_table_
 
 static enum pf_code store_staged(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
                                  struct pf_error *err) {
-    pf_str json, key;
+    pf_str json = PF_STR_EMPTY, key = PF_STR_EMPTY;
     pf_str path = pf_table_metadata_next_path(table->metadata, PF_STR_EMPTY, pf_id_uuid(arena), arena);
     PF_TRY(pf_table_metadata_write(table->metadata, arena, &json, err));
     if (!pf_store_key_of(catalog->store, path, &key)) {
@@ -72,8 +74,9 @@ static enum pf_code store_staged(struct pf_catalog *catalog, const struct pf_tab
 
 enum pf_code pf_catalog_create(struct pf_catalog *catalog, const struct pf_table_spec *spec, struct pf_arena *arena,
                                struct pf_table **out_table, struct pf_error *err) {
-    struct pf_table *table;
+    struct pf_table *table = NULL;
     PF_TRY(pf_catalog_stage(catalog, spec, arena, &table, err));
+    assert(table);
     enum pf_code code = store_staged(catalog, table, arena, err);
     if (code != PF_OK) return pf_error_wrap(err, code, "create table %.*s", PF_STR_ARG(table->full_name));
     return out_table ? catalog_load_exact(catalog, table->id, arena, out_table, err) : PF_OK;

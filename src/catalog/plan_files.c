@@ -41,6 +41,10 @@ enum pf_code pf_catalog_plan_files(struct pf_catalog *catalog, const struct pf_t
                                    struct pf_arena *arena, struct pf_file_list *out_list, struct pf_error *err) {
     struct pf_file_list list = {0};
     const struct pf_manifest_list *all;
+    if (!table->snapshot) {
+        *out_list = list;
+        return PF_OK;
+    }
     PF_TRY(catalog_get_manifest_list(catalog, table, arena, &all, err));
     struct pf_pruner *pruner = pf_pruner_new(table->metadata, table->schema, predicates, predicate_count, arena);
     const struct pf_manifest_file **wanted = PF_ARENA_ARRAY(arena, const struct pf_manifest_file *, all->count);

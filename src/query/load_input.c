@@ -32,9 +32,13 @@ static bool format_of_path(pf_str path, enum load_format *out_format) {
     return false;
 }
 
+static bool is_special(char c) {
+    return c == '*' || c == '?' || c == '[';
+}
+
 static bool is_pattern(pf_str path) {
     for (size_t i = 0; i < path.len; i++) {
-        if (memchr("*?[", path.ptr[i], 3)) return true;
+        if (is_special(path.ptr[i])) return true;
     }
     return false;
 }
@@ -128,7 +132,7 @@ static pf_str literal_path(pf_str path, struct pf_arena *arena) {
     struct pf_buf buf;
     pf_buf_init(&buf, 1 << 16);
     for (size_t i = 0; i < path.len; i++) {
-        if (memchr("*?[", path.ptr[i], 3)) {
+        if (is_special(path.ptr[i])) {
             pf_buf_printf(&buf, "[%c]", path.ptr[i]);
         } else {
             pf_buf_put_char(&buf, path.ptr[i]);
