@@ -135,7 +135,7 @@ void pf_buf_put_json_str(struct pf_buf *buf, pf_str s) {
         }
         start = ++i;
     }
-    pf_buf_put(buf, text + start, s.len - start);
+    if (start < s.len) pf_buf_put(buf, text + start, s.len - start);
     pf_buf_put_char(buf, '"');
 }
 
