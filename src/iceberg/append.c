@@ -174,7 +174,8 @@ static void put_total(struct summary *summary, const char *key, int64_t added, i
 static bool same_partition(const struct pf_data_file *a, const struct pf_data_file *b) {
     if (a->spec_id != b->spec_id || a->partition_count != b->partition_count) return false;
     for (size_t i = 0; i < a->partition_count; i++) {
-        if (!a->partition[i].ptr != !b->partition[i].ptr || !pf_str_equal(a->partition[i], b->partition[i])) return false;
+        if (!a->partition[i].ptr != !b->partition[i].ptr || !pf_str_equal(a->partition[i], b->partition[i]))
+            return false;
     }
     return true;
 }
@@ -279,8 +280,8 @@ static void log_previous(struct builder *builder, struct pf_table_metadata *next
     size_t count = base->metadata_log_count + 1;
     struct pf_log_entry *log = PF_ARENA_ARRAY(builder->arena, struct pf_log_entry, count);
     if (base->metadata_log_count) memcpy(log, base->metadata_log, base->metadata_log_count * sizeof *log);
-    log[count - 1] = (struct pf_log_entry){.timestamp_ms = base->last_updated_ms,
-                                           .metadata_path = builder->append->metadata_path};
+    log[count - 1] =
+        (struct pf_log_entry){.timestamp_ms = base->last_updated_ms, .metadata_path = builder->append->metadata_path};
     size_t dropped = count > (size_t)max ? count - (size_t)max : 0;
     next->metadata_log = log + dropped;
     next->metadata_log_count = count - dropped;

@@ -2,8 +2,8 @@
 /* Avro object container files, as far as manifests need them: schemas with Iceberg's field ids, a cursor over the
  * binary encoding, blocks of any codec; and a writer.
  *
- * Everything read is foreign: counts and lengths are checked against the bytes that are left, depth is limited. A cursor
- * that met something wrong is `failed` and gives zeros from then on; callers look once per record. */
+ * Everything read is foreign: counts and lengths are checked against the bytes that are left, depth is limited. A
+ * cursor that met something wrong is `failed` and gives zeros from then on; callers look once per record. */
 #ifndef PF_ICEBERG_AVRO_H
 #define PF_ICEBERG_AVRO_H
 
@@ -34,8 +34,8 @@ struct avro_field {
 };
 struct avro_type {
     enum avro_kind kind;
-    pf_str name;    /* record, fixed, enum: without the namespace */
-    size_t size;    /* FIXED */
+    pf_str name;               /* record, fixed, enum: without the namespace */
+    size_t size;               /* FIXED */
     struct avro_field *fields; /* RECORD: fields; UNION: branches; ARRAY, MAP: one */
     size_t field_count;
     bool is_decimal; /* BYTES, FIXED: big-endian unscaled number */
@@ -80,8 +80,8 @@ struct avro_file {
     struct avro_cursor rest; /* the blocks */
     size_t unpacked_bytes;   /* so far, against a limit per file */
 };
-enum pf_code avro_file_open(pf_str bytes, struct pf_arena *arena, struct avro_file *out_file,
-                            struct pf_error *err) PF_MUST_CHECK;
+enum pf_code avro_file_open(pf_str bytes, struct pf_arena *arena, struct avro_file *out_file, struct pf_error *err)
+    PF_MUST_CHECK;
 pf_str avro_file_meta(const struct avro_file *file, pf_str key); /* empty: not there */
 /* The next block, unpacked into the arena. `*out_count` 0: the end. */
 enum pf_code avro_file_next_block(struct avro_file *file, struct pf_arena *arena, size_t *out_count,

@@ -31,10 +31,10 @@ static const struct avro_type *primitive(pf_str name) {
     static const struct {
         const char *name;
         struct avro_type type;
-    } primitives[] = {{"null", {.kind = AVRO_NULL}},     {"boolean", {.kind = AVRO_BOOLEAN}},
-                      {"int", {.kind = AVRO_INT}},       {"long", {.kind = AVRO_LONG}},
-                      {"float", {.kind = AVRO_FLOAT}},   {"double", {.kind = AVRO_DOUBLE}},
-                      {"bytes", {.kind = AVRO_BYTES}},   {"string", {.kind = AVRO_STRING}}};
+    } primitives[] = {{"null", {.kind = AVRO_NULL}},   {"boolean", {.kind = AVRO_BOOLEAN}},
+                      {"int", {.kind = AVRO_INT}},     {"long", {.kind = AVRO_LONG}},
+                      {"float", {.kind = AVRO_FLOAT}}, {"double", {.kind = AVRO_DOUBLE}},
+                      {"bytes", {.kind = AVRO_BYTES}}, {"string", {.kind = AVRO_STRING}}};
     for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++) {
         if (pf_str_equal(name, pf_str_from_cstr(primitives[i].name))) return &primitives[i].type;
     }

@@ -125,7 +125,8 @@ size_t cell_put_decimal(cell_i128 unscaled, unsigned char bytes[16]) {
         rest >>= 8;
     }
     size_t from = 0;
-    while (from < 15 && ((all[from] == 0 && !(all[from + 1] & 0x80)) || (all[from] == 0xff && (all[from + 1] & 0x80)))) {
+    while (from < 15 &&
+           ((all[from] == 0 && !(all[from + 1] & 0x80)) || (all[from] == 0xff && (all[from + 1] & 0x80)))) {
         from++;
     }
     memcpy(bytes, all + from, 16 - from);

@@ -217,7 +217,7 @@ static bool starts_with_nocase(pf_str text, const char *prefix) {
 }
 
 static bool is_integer_type(pf_str type) {
-    static const char *const names[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT",  "HUGEINT", "UTINYINT",
+    static const char *const names[] = {"TINYINT",   "SMALLINT", "INTEGER", "BIGINT",   "HUGEINT", "UTINYINT",
                                         "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "INT"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (starts_with_nocase(type, names[i])) return true;
@@ -227,7 +227,8 @@ static bool is_integer_type(pf_str type) {
 
 /* Is a constant of this SQL type compared with the column as it is, without a cast of the column? */
 static bool literal_suits(enum pf_iceberg_kind kind, pf_str type) {
-    bool has_zone = pf_str_find(type, PF_STR("WITH TIME ZONE"), 0) != SIZE_MAX || starts_with_nocase(type, "TIMESTAMPTZ");
+    bool has_zone =
+        pf_str_find(type, PF_STR("WITH TIME ZONE"), 0) != SIZE_MAX || starts_with_nocase(type, "TIMESTAMPTZ");
     switch (kind) {
     case PF_ICEBERG_BOOLEAN: return starts_with_nocase(type, "BOOL");
     case PF_ICEBERG_INT:

@@ -12,8 +12,11 @@ enum pf_code codec_from_name(pf_str name, enum codec *out_codec, struct pf_error
     static const struct {
         const char *name;
         enum codec codec;
-    } names[] = {{"", CODEC_NULL},         {"null", CODEC_NULL},          {"deflate", CODEC_DEFLATE},
-                 {"snappy", CODEC_SNAPPY}, {"zstandard", CODEC_ZSTANDARD}};
+    } names[] = {{"", CODEC_NULL},
+                 {"null", CODEC_NULL},
+                 {"deflate", CODEC_DEFLATE},
+                 {"snappy", CODEC_SNAPPY},
+                 {"zstandard", CODEC_ZSTANDARD}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!pf_str_equal(name, pf_str_from_cstr(names[i].name))) continue;
         *out_codec = names[i].codec;

@@ -67,8 +67,11 @@ struct pf_iceberg_schema {
     size_t identifier_field_count;
 };
 
-const struct pf_iceberg_field *pf_iceberg_schema_find(const struct pf_iceberg_schema *schema, pf_str name); /* top level; exact, else the only one that differs in case; NULL */
-const struct pf_iceberg_field *pf_iceberg_schema_find_id(const struct pf_iceberg_schema *schema, int id); /* at any depth; NULL */
+const struct pf_iceberg_field *
+pf_iceberg_schema_find(const struct pf_iceberg_schema *schema,
+                       pf_str name); /* top level; exact, else the only one that differs in case; NULL */
+const struct pf_iceberg_field *pf_iceberg_schema_find_id(const struct pf_iceberg_schema *schema,
+                                                         int id); /* at any depth; NULL */
 
 /* DuckDB's SQL for a type: "DECIMAL(10,2)", "STRUCT(\"a\" INTEGER, \"b\" VARCHAR[])". PF_UNSUPPORTED for OTHER. */
 enum pf_code pf_iceberg_type_sql(const struct pf_iceberg_type *type, struct pf_arena *arena, pf_str *out_sql,
@@ -147,7 +150,7 @@ struct pf_snapshot {
     pf_str manifest_list;    /* path; empty in old v1 tables, which list `manifests` */
     const pf_str *manifests; /* paths */
     size_t manifest_count;
-    pf_str operation; /* "append", "replace", "overwrite", "delete"; may be empty (v1) */
+    pf_str operation;                  /* "append", "replace", "overwrite", "delete"; may be empty (v1) */
     const struct pf_property *summary; /* without the operation */
     size_t summary_count;
     int schema_id;                    /* -1: not recorded */
@@ -157,7 +160,7 @@ struct pf_snapshot {
 struct pf_snapshot_ref {
     pf_str name;
     int64_t snapshot_id;
-    bool is_branch; /* else a tag */
+    bool is_branch;                                                     /* else a tag */
     int64_t min_snapshots_to_keep, max_snapshot_age_ms, max_ref_age_ms; /* -1: not set */
 };
 
@@ -215,10 +218,12 @@ const struct pf_snapshot *pf_table_metadata_snapshot_at(const struct pf_table_me
 const struct pf_iceberg_schema *pf_table_metadata_schema_of(const struct pf_table_metadata *metadata,
                                                             const struct pf_snapshot *snapshot);
 
-/* Where new files go: properties write.data.path and write.metadata.path, else below the location. No slash at the end. */
+/* Where new files go: properties write.data.path and write.metadata.path, else below the location. No slash at the
+ * end. */
 pf_str pf_table_metadata_data_folder(const struct pf_table_metadata *metadata, struct pf_arena *arena);
 pf_str pf_table_metadata_metadata_folder(const struct pf_table_metadata *metadata, struct pf_arena *arena);
-/* "<folder>/00004-<uuid>.metadata.json" behind "<folder>/00003-...": the number is taken from `previous_path` (empty: 0). */
+/* "<folder>/00004-<uuid>.metadata.json" behind "<folder>/00003-...": the number is taken from `previous_path` (empty:
+ * 0). */
 pf_str pf_table_metadata_next_path(const struct pf_table_metadata *metadata, pf_str previous_path, pf_str uuid,
                                    struct pf_arena *arena);
 
@@ -309,14 +314,15 @@ struct pf_manifest_columns {
 /* `file` is the manifest's entry in the list: sequence numbers, snapshot id and spec are inherited from it. */
 enum pf_code pf_manifest_read(pf_str bytes, const struct pf_manifest_file *file,
                               const struct pf_table_metadata *metadata, const struct pf_manifest_columns *columns,
-                              struct pf_arena *arena, struct pf_manifest *out_manifest,
-                              struct pf_error *err) PF_MUST_CHECK;
+                              struct pf_arena *arena, struct pf_manifest *out_manifest, struct pf_error *err)
+    PF_MUST_CHECK;
 /* The manifests of a v1 snapshot that has no manifest list, as far as known before they are read. */
 enum pf_code pf_manifest_list_from_paths(const struct pf_snapshot *snapshot, struct pf_arena *arena,
                                          struct pf_manifest_list *out_list, struct pf_error *err) PF_MUST_CHECK;
 
 /* PF_UNSUPPORTED, naming table, snapshot and file, for what must not be read as plain Parquet: delete files, deletion
- * vectors, encrypted files, ORC, Avro. Call it for every entry that isn't PF_ENTRY_DELETED, those of delete manifests too. */
+ * vectors, encrypted files, ORC, Avro. Call it for every entry that isn't PF_ENTRY_DELETED, those of delete manifests
+ * too. */
 enum pf_code pf_data_file_check(const struct pf_data_file *file, pf_str table_name, int64_t snapshot_id,
                                 struct pf_error *err) PF_MUST_CHECK;
 /* True if every file of it is gone: it need not be read. */
@@ -327,7 +333,8 @@ bool pf_manifest_file_is_dead(const struct pf_manifest_file *file);
 struct pf_pruner;
 
 /* Binds predicates (all must hold) to the schema that is read. What can't be used for pruning is ignored: a pruner
- * keeps too much rather than too little. `metadata` and the predicates must outlive it. Read-only after: threads may share it. */
+ * keeps too much rather than too little. `metadata` and the predicates must outlive it. Read-only after: threads may
+ * share it. */
 struct pf_pruner *pf_pruner_new(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
                                 const struct pf_predicate *predicates, size_t count, struct pf_arena *arena);
 bool pf_pruner_keeps_manifest(const struct pf_pruner *pruner, const struct pf_manifest_file *file);
@@ -342,8 +349,8 @@ struct pf_read_mapping {
     bool is_by_name;   /* the files have the columns under these names and types: no schema parameter */
     pf_str schema_sql; /* else the value of `schema :=`; its columns are those wanted, in order */
 };
-/* `wanted`: names of columns, NULL for all. PF_UNSUPPORTED where neither way is right: evolved tables with nested columns
- * among those wanted, or with files that may lack field ids (name mapping). */
+/* `wanted`: names of columns, NULL for all. PF_UNSUPPORTED where neither way is right: evolved tables with nested
+ * columns among those wanted, or with files that may lack field ids (name mapping). */
 enum pf_code pf_iceberg_read_mapping(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
                                      const pf_str *wanted, size_t wanted_count, struct pf_arena *arena,
                                      struct pf_read_mapping *out_mapping, struct pf_error *err) PF_MUST_CHECK;
@@ -374,8 +381,8 @@ struct pf_append {
     const struct pf_data_file *replaced;
     size_t replaced_count;
     int64_t snapshot_id, now_ms;
-    pf_str commit_uuid, metadata_uuid;    /* in the names of new objects */
-    const struct pf_property *summary;    /* more for the snapshot's summary, e.g. engine-name */
+    pf_str commit_uuid, metadata_uuid; /* in the names of new objects */
+    const struct pf_property *summary; /* more for the snapshot's summary, e.g. engine-name */
     size_t summary_count;
 };
 
@@ -388,7 +395,8 @@ struct pf_commit {
     pf_str metadata_path;
     struct pf_table_metadata *metadata; /* the new table metadata */
     struct pf_manifest_list manifests;  /* of the new snapshot */
-    const pf_str *expired_metadata_paths; /* to be deleted after the commit (write.metadata.delete-after-commit.enabled) */
+    const pf_str
+        *expired_metadata_paths; /* to be deleted after the commit (write.metadata.delete-after-commit.enabled) */
     size_t expired_metadata_count;
 };
 /* Makes the next snapshot. After a lost race call it again with the new current metadata: nothing of it is stored yet.

@@ -39,8 +39,8 @@ static struct pf_column_stats *stats_of(struct reader *reader, int id) {
         reader->stat_hint = i + 1;
         return &reader->stats[i];
     }
-    PF_ARENA_PUSH(reader->scratch, reader->stats, reader->stat_count, reader->stat_capacity) =
-        (struct pf_column_stats){.field_id = id, .size_bytes = -1, .value_count = -1, .null_count = -1, .nan_count = -1};
+    PF_ARENA_PUSH(reader->scratch, reader->stats, reader->stat_count, reader->stat_capacity) = (struct pf_column_stats){
+        .field_id = id, .size_bytes = -1, .value_count = -1, .null_count = -1, .nan_count = -1};
     reader->stat_hint = reader->stat_count;
     return &reader->stats[reader->stat_count - 1];
 }
@@ -134,9 +134,7 @@ static pf_str read_cell(struct reader *reader, struct avro_cursor *cursor, const
         avro_skip(cursor, type);
         bytes = pf_str_from((const char *)start, (size_t)(cursor->at - start));
         return cursor->failed ? PF_STR_EMPTY : bytes;
-    default:
-        avro_fail(cursor, "a partition value of a nested type");
-        return PF_STR_EMPTY;
+    default: avro_fail(cursor, "a partition value of a nested type"); return PF_STR_EMPTY;
     }
 }
 

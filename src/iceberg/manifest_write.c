@@ -65,8 +65,8 @@ static void put_value_type(struct pf_buf *out, const struct pf_iceberg_type *typ
     char name[64], logical[96];
     if (type->kind == PF_ICEBERG_DECIMAL) {
         snprintf(name, sizeof name, "decimal_%d_%d", type->precision, type->scale);
-        snprintf(logical, sizeof logical, ",\"logicalType\":\"decimal\",\"precision\":%d,\"scale\":%d",
-                 type->precision, type->scale);
+        snprintf(logical, sizeof logical, ",\"logicalType\":\"decimal\",\"precision\":%d,\"scale\":%d", type->precision,
+                 type->scale);
         put_fixed(out, logical, name, decimal_bytes(type->precision), names, name_count, arena);
     } else if (type->kind == PF_ICEBERG_UUID) {
         put_fixed(out, ",\"logicalType\":\"uuid\"", "uuid_fixed", 16, names, name_count, arena);
@@ -287,8 +287,7 @@ static enum pf_code put_entry(const struct manifest_write *write, const struct p
 /* ---- summaries ---- */
 
 static struct pf_field_summary summarise_field(const struct pf_iceberg_type *type, size_t position,
-                                               const struct pf_data_file *files, size_t count,
-                                               struct pf_arena *arena) {
+                                               const struct pf_data_file *files, size_t count, struct pf_arena *arena) {
     struct pf_field_summary summary = {.has_contains_nan = cell_is_float(type)};
     struct cell_value value, lower = {0}, upper = {0};
     bool has_bounds = false;
@@ -357,8 +356,8 @@ static size_t make_meta(const struct manifest_write *write, struct pf_arena *are
     meta[2] = (struct avro_meta){PF_STR("schema-id"), pf_arena_printf(arena, "%d", schema->id)};
     meta[3] = (struct avro_meta){PF_STR("partition-spec-id"), pf_arena_printf(arena, "%d", write->spec->id)};
     meta[4] = (struct avro_meta){PF_STR("format-version"), PF_STR("2")};
-    meta[5] = (struct avro_meta){PF_STR("content"),
-                                 write->content == PF_MANIFEST_DATA ? PF_STR("data") : PF_STR("deletes")};
+    meta[5] =
+        (struct avro_meta){PF_STR("content"), write->content == PF_MANIFEST_DATA ? PF_STR("data") : PF_STR("deletes")};
     return 6;
 }
 

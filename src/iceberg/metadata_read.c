@@ -136,8 +136,8 @@ static const struct pf_property *read_properties(pf_json *json, pf_str skip, str
     size_t count = 0;
     for (struct pf_json_each each = pf_json_each(yyjson_is_obj(json) ? json : NULL); pf_json_next(&each);) {
         if (skip.len && pf_str_equal(each.key, skip)) continue;
-        pf_str value = yyjson_is_str(each.value) ? pf_json_as_str(each.value, PF_STR_EMPTY)
-                                                 : schema_json_text(each.value, arena);
+        pf_str value =
+            yyjson_is_str(each.value) ? pf_json_as_str(each.value, PF_STR_EMPTY) : schema_json_text(each.value, arena);
         properties[count++] = (struct pf_property){each.key, value};
     }
     *out_count = count;
@@ -206,8 +206,7 @@ static enum pf_code read_refs(pf_json *root, struct pf_arena *arena, struct pf_t
         has_main = has_main || pf_str_equal(each.key, PF_STR("main"));
     }
     if (!has_main && metadata->current_snapshot_id != -1) {
-        refs[count++] =
-            (struct pf_snapshot_ref){PF_STR("main"), metadata->current_snapshot_id, true, -1, -1, -1};
+        refs[count++] = (struct pf_snapshot_ref){PF_STR("main"), metadata->current_snapshot_id, true, -1, -1, -1};
     }
     metadata->refs = refs;
     metadata->ref_count = count;

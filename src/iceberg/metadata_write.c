@@ -57,8 +57,7 @@ static void write_sort_orders(const struct pf_table_metadata *metadata, struct p
             pf_json_field_str(out, "transform", field->transform.text);
             pf_json_field_i64(out, "source-id", field->source_id);
             pf_json_field_str(out, "direction", field->is_descending ? PF_STR("desc") : PF_STR("asc"));
-            pf_json_field_str(out, "null-order",
-                              field->is_nulls_first ? PF_STR("nulls-first") : PF_STR("nulls-last"));
+            pf_json_field_str(out, "null-order", field->is_nulls_first ? PF_STR("nulls-first") : PF_STR("nulls-last"));
             pf_json_close_object(out);
         }
         pf_json_close_array(out);
@@ -147,9 +146,8 @@ enum pf_code pf_table_metadata_write(const struct pf_table_metadata *metadata, s
     struct pf_json_out out;
     pf_str json;
     if (metadata->format_version != 2) {
-        PF_FAIL(err, PF_UNSUPPORTED,
-                "write to table '%.*s' of format version %d: only version 2 is written%s", PF_STR_ARG(metadata->location),
-                metadata->format_version,
+        PF_FAIL(err, PF_UNSUPPORTED, "write to table '%.*s' of format version %d: only version 2 is written%s",
+                PF_STR_ARG(metadata->location), metadata->format_version,
                 metadata->format_version < 2 ? "; upgrade it (table property format-version = 2)" : "");
     }
     pf_buf_init(&buf, MAX_METADATA_BYTES);

@@ -2,8 +2,8 @@
 /* Which manifests and files can hold rows that satisfy all predicates.
  *
  * A manifest's partition summary, a file's partition value and a file's column statistics are all seen as a `range`:
- * what values may be inside. Each predicate is tested against each range that says something about its column, after the
- * range's transform was applied to its constants. One "impossible" is enough to skip.
+ * what values may be inside. Each predicate is tested against each range that says something about its column, after
+ * the range's transform was applied to its constants. One "impossible" is enough to skip.
  *
  * Rules that keep a wrong skip from happening (spec, Scan Planning; and what writers in the wild do):
  * R1 What is missing or can't be decoded is unknown: every value is possible.
@@ -140,8 +140,7 @@ static bool can_hold(const struct range *range, enum pf_predicate_kind kind, con
                        !(value->form == CELL_BYTES && value->bytes.len >= CUT_BOUND_BYTES);
         return has_nan_above || (range->may_be_value && !is_only);
     }
-    case PF_PREDICATE_LT:
-        return range->may_be_value && !(range->has_lower && cell_compare(&range->lower, value) >= 0);
+    case PF_PREDICATE_LT: return range->may_be_value && !(range->has_lower && cell_compare(&range->lower, value) >= 0);
     case PF_PREDICATE_LE: return range->may_be_value && !is_below_lower(range, value);
     case PF_PREDICATE_GT: {
         bool reaches = range->has_upper && cell_compare(&range->upper, value) == 0 && value->form == CELL_BYTES &&

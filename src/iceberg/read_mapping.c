@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* How DuckDB's read_parquet has to be told which columns a table has, when its files were written under several schemas.
+/* How DuckDB's read_parquet has to be told which columns a table has, when its files were written under several
+ * schemas.
  *
- * By name is right as long as no schema of the table gave a wanted name another field, or a wanted field another name or
- * type, or lacked one. Otherwise by field id, `schema := MAP{id: {name, type, default_value}}`, which has its own limits in
- * DuckDB 1.5: columns below the top level are not matched by id, all defaults must be of one type (so they are text), and a
- * file without field ids would give nulls. */
+ * By name is right as long as all schemas of the table have the same columns. Otherwise by field id,
+ * `schema := MAP{id: {name, type, default_value}}`, which has its own limits in DuckDB 1.5: columns below the top level
+ * are not matched by id, all defaults must be of one type (so they are text), and a file without field ids would give
+ * nulls. */
 #include "iceberg/cell.h"
 #include "iceberg/schema.h"
 
@@ -23,7 +24,8 @@ static const struct pf_iceberg_field *top_level_id(const struct pf_iceberg_schem
  * of another id under a like name would be taken for it. */
 static bool is_same_under(const struct pf_iceberg_schema *other, const struct pf_iceberg_field *field) {
     const struct pf_iceberg_field *there = top_level_id(other, field->id);
-    if (!there || !pf_str_equal(there->name, field->name) || !schema_types_equal(there->type, field->type)) return false;
+    if (!there || !pf_str_equal(there->name, field->name) || !schema_types_equal(there->type, field->type))
+        return false;
     for (size_t i = 0; i < other->field_count; i++) {
         if (other->fields[i].id != field->id && pf_str_equal_nocase(other->fields[i].name, field->name)) return false;
     }
@@ -38,8 +40,8 @@ static bool is_wanted(const struct pf_iceberg_field *field, const pf_str *wanted
     return false;
 }
 
-/* A column that some schema had and the read one hasn't must not hide in files either: read_parquet takes the columns of
- * the first file and asks every other file for them. */
+/* A column that some schema had and the read one hasn't must not hide in files either: read_parquet takes the columns
+ * of the first file and asks every other file for them. */
 static bool has_same_columns(const struct pf_iceberg_schema *a, const struct pf_iceberg_schema *b) {
     if (a->field_count != b->field_count) return false;
     for (size_t i = 0; i < a->field_count; i++) {

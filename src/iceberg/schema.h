@@ -24,7 +24,7 @@ void schema_write_partition_fields(const struct pf_partition_spec *spec, struct 
 bool schema_parse_primitive(pf_str text, struct pf_iceberg_type *out_type);
 
 bool schema_types_equal(const struct pf_iceberg_type *a, const struct pf_iceberg_type *b); /* ids too */
-int schema_greatest_id(const struct pf_iceberg_schema *schema); /* at any depth */
+int schema_greatest_id(const struct pf_iceberg_schema *schema);                            /* at any depth */
 /* The type of a partition field's source in the current or any other schema; NULL if it is gone. */
 const struct pf_iceberg_type *schema_source_type(const struct pf_table_metadata *metadata, int source_id);
 

@@ -238,7 +238,8 @@ static const struct {
 };
 
 static enum pf_code parse_plain(struct type_parser *parser, pf_str word, const struct pf_iceberg_type **out_type) {
-    bool is_time = pf_str_equal_nocase(word, PF_STR("TIME")), is_timestamp = pf_str_equal_nocase(word, PF_STR("TIMESTAMP"));
+    bool is_time = pf_str_equal_nocase(word, PF_STR("TIME")),
+         is_timestamp = pf_str_equal_nocase(word, PF_STR("TIMESTAMP"));
     skip_blanks(parser);
     if ((is_time || is_timestamp) && pf_str_starts_with(parser->rest, PF_STR("WITH TIME ZONE"))) {
         parser->rest = pf_str_slice(parser->rest, PF_STR("WITH TIME ZONE").len, parser->rest.len);

@@ -52,9 +52,9 @@ static struct metrics_mode mode_of_column(const struct pf_table_metadata *metada
 
 struct column_match {
     const struct pf_iceberg_field *field;
-    pf_str dotted;      /* "s.a" */
-    size_t position;    /* of the top-level column */
-    bool is_repeated;   /* below a list or map: counts and bounds would mean something else */
+    pf_str dotted;    /* "s.a" */
+    size_t position;  /* of the top-level column */
+    bool is_repeated; /* below a list or map: counts and bounds would mean something else */
 };
 
 /* Takes `"name"` and the dot behind it off the front of `path`. */
@@ -92,8 +92,9 @@ static bool find_column(const struct pf_iceberg_schema *schema, pf_str path, str
             if (!match.field) match.position = i;
         }
         if (!found) return false;
-        match.dotted = match.field ? pf_arena_printf(arena, "%.*s.%.*s", PF_STR_ARG(match.dotted), PF_STR_ARG(found->name))
-                                   : found->name;
+        match.dotted = match.field
+                           ? pf_arena_printf(arena, "%.*s.%.*s", PF_STR_ARG(match.dotted), PF_STR_ARG(found->name))
+                           : found->name;
         if (match.field && match.field->type->kind != PF_ICEBERG_STRUCT) match.is_repeated = true;
         match.field = found;
         fields = found->type->fields;
@@ -164,7 +165,9 @@ static bool make_bound(const struct pf_iceberg_type *type, pf_str text, struct m
     if (is_text || type->kind == PF_ICEBERG_BINARY) {
         size_t width = mode.kind == METRICS_FULL ? SIZE_MAX : mode.width;
         if (value.bytes.len >= LONGEST_WHOLE_BYTES && width > LONGEST_WHOLE_BYTES / 4) width = LONGEST_WHOLE_BYTES / 4;
-        size_t kept = is_text ? cell_utf8_prefix(value.bytes, width) : width < value.bytes.len ? width : value.bytes.len;
+        size_t kept = is_text                   ? cell_utf8_prefix(value.bytes, width)
+                      : width < value.bytes.len ? width
+                                                : value.bytes.len;
         bool is_cut = kept < value.bytes.len;
         value.bytes.len = kept;
         if (is_cut && is_upper) {
@@ -180,8 +183,11 @@ static bool make_bound(const struct pf_iceberg_type *type, pf_str text, struct m
 static struct pf_column_stats make_stats(const struct pf_stats_text *text, const struct column_match *match,
                                          struct metrics_mode mode, struct pf_arena *arena) {
     const struct pf_iceberg_type *type = match->field->type;
-    struct pf_column_stats stats = {
-        .field_id = match->field->id, .size_bytes = text->size_bytes, .value_count = -1, .null_count = -1, .nan_count = -1};
+    struct pf_column_stats stats = {.field_id = match->field->id,
+                                    .size_bytes = text->size_bytes,
+                                    .value_count = -1,
+                                    .null_count = -1,
+                                    .nan_count = -1};
     if (mode.kind == METRICS_NONE || match->is_repeated) return stats;
     stats.value_count = text->value_count;
     stats.null_count = text->null_count;

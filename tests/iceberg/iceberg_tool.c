@@ -96,8 +96,9 @@ static void put_file(struct pf_buf *out, const struct pf_data_file *file, bool i
     pf_buf_put_cstr(out, "],\"columns\":{");
     for (size_t i = 0; i < file->column_count; i++) {
         const struct pf_column_stats *stats = &file->columns[i];
-        pf_buf_printf(out, "%s\"%d\":{\"size\":%lld,\"values\":%lld,\"nulls\":%lld,\"nans\":%lld,\"lower\":",
-                      i ? "," : "", stats->field_id, (long long)stats->size_bytes, (long long)stats->value_count,
+        pf_buf_printf(out,
+                      "%s\"%d\":{\"size\":%lld,\"values\":%lld,\"nulls\":%lld,\"nans\":%lld,\"lower\":", i ? "," : "",
+                      stats->field_id, (long long)stats->size_bytes, (long long)stats->value_count,
                       (long long)stats->null_count, (long long)stats->nan_count);
         put_hex(out, stats->lower);
         pf_buf_put_cstr(out, ",\"upper\":");
@@ -279,8 +280,12 @@ static void create(char **argv) {
     struct pf_table_metadata *metadata;
     struct pf_partition_field fields[16] = {{0}};
     struct pf_partition_spec spec = {.fields = fields, .field_count = all->partition_count};
-    struct pf_table_create request = {.uuid = all->uuid, .location = all->location, .schema = &schema, .spec = &spec,
-                                      .properties = all->properties, .property_count = all->property_count,
+    struct pf_table_create request = {.uuid = all->uuid,
+                                      .location = all->location,
+                                      .schema = &schema,
+                                      .spec = &spec,
+                                      .properties = all->properties,
+                                      .property_count = all->property_count,
                                       .now_ms = 1700000000000};
     pf_str json;
     must(pf_iceberg_schema_from_sql(all->columns, all->column_count, arena, &schema, &request.last_column_id, &error));
@@ -314,11 +319,20 @@ static void append(bool is_replace, char **argv) {
         must(pf_data_file_set_stats(&all->files[i], metadata, all->stats[i], all->stats_count[i], arena, &error));
     }
     struct pf_property engine = {PF_STR("engine-name"), PF_STR("puffindb")};
-    struct pf_append request = {.metadata = metadata, .metadata_path = path, .manifests = &list, .files = all->files,
-                                .file_count = all->file_count, .is_replace = is_replace, .replaced = replaced,
-                                .replaced_count = replaced_count, .snapshot_id = strtoll(argv[1], NULL, 10),
-                                .now_ms = metadata->last_updated_ms + 1000, .commit_uuid = text_of(argv[2]),
-                                .metadata_uuid = text_of(argv[2]), .summary = &engine, .summary_count = 1};
+    struct pf_append request = {.metadata = metadata,
+                                .metadata_path = path,
+                                .manifests = &list,
+                                .files = all->files,
+                                .file_count = all->file_count,
+                                .is_replace = is_replace,
+                                .replaced = replaced,
+                                .replaced_count = replaced_count,
+                                .snapshot_id = strtoll(argv[1], NULL, 10),
+                                .now_ms = metadata->last_updated_ms + 1000,
+                                .commit_uuid = text_of(argv[2]),
+                                .metadata_uuid = text_of(argv[2]),
+                                .summary = &engine,
+                                .summary_count = 1};
     struct pf_commit commit;
     must(pf_iceberg_append(&request, arena, &commit, &error));
     for (size_t i = 0; i < commit.object_count; i++) write_object(commit.objects[i].path, commit.objects[i].bytes);
