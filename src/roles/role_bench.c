@@ -208,6 +208,7 @@ static void run_one(struct bench *bench, int number) {
     pf_str sql;
     enum pf_code code = read_bench_query(bench->config, number, arena, &sql, &err);
     if (code == PF_OK) code = measure(bench, sql, &measured, arena, &err);
+    err.code = code; /* a failure that was tolerated on the way may have left its own */
     if (code == PF_OK && measured.difference.len == 0) {
         bench->plain_ms += measured.plain_ms;
         bench->stack_ms += measured.stack_ms;
