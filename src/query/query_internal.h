@@ -7,6 +7,7 @@
 #include "exchange/exchange.h"
 #include "plan/plan.h"
 #include "query/query.h"
+#include "query/small_slices.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -74,6 +75,7 @@ struct pf_stack {
     pthread_mutex_t start_mutex; /* guards the parts below until they are there; then they stay */
     struct pf_engine *planner_engine, *local_engine;
     struct pf_exchange *exchange;
+    struct small_slices small_slices; /* of the exchange */
     struct pf_redis *redis;
     struct pf_sync *sync;
     struct pf_fleet *fleet;

@@ -259,6 +259,7 @@ static enum pf_code start_local_locked(struct pf_stack *stack, struct pf_error *
     struct pf_exchange_options exchange;
     pf_exchange_default_options(&exchange);
     exchange.directory = stack->exchange_path;
+    exchange.small = small_slices_io(&stack->small_slices);
     PF_TRY(pf_exchange_open(&exchange, &stack->exchange, err));
     struct pf_engine_options options = {
         .threads = core_count(),
@@ -304,6 +305,7 @@ static enum pf_code start_sync_locked(struct pf_stack *stack, struct pf_error *e
     struct pf_sync *sync = NULL;
     PF_TRY(pf_sync_open(&options, &sync, err));
     stack->sync = sync;
+    atomic_store(&stack->small_slices.sync, sync);
     pthread_mutex_lock(&stack->locked.mutex);
     stack->locked.sync = sync;
     pthread_mutex_unlock(&stack->locked.mutex);

@@ -27,6 +27,7 @@ struct pf_worker {
     int64_t lease_ms, idle_ms;
     struct pf_sync *sync;
     struct pf_exchange *exchange;
+    struct small_slices small_slices;
     struct pf_engine *engine;
     struct pf_session *session;
     int64_t task_number; /* makes names unique in this process */
@@ -137,6 +138,8 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
     struct pf_exchange_options exchange;
     pf_exchange_default_options(&exchange);
     exchange.directory = pf_arena_str(worker->arena, exchange_path);
+    atomic_store(&worker->small_slices.sync, worker->sync);
+    exchange.small = small_slices_io(&worker->small_slices);
     PF_TRY(pf_exchange_open(&exchange, &worker->exchange, err));
     PF_TRY(pf_engine_open(&options, &worker->engine, err));
     PF_TRY(pf_exchange_register(worker->exchange, worker->engine, err));
