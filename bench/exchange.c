@@ -5,9 +5,9 @@
  *
  * Rows like TPC-H's lineitem, 9 columns, by 1, 16 and 64 partitions. "make rows" is the time of the same statement
  * without the exchange, which is taken off. Files are written anew each round. */
+#include "exchange/exchange.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "exchange/exchange.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +15,10 @@
 
 static const char TABLE[] =
     "CREATE TABLE rows AS SELECT range AS orderkey, (range * 7) % 200000 AS partkey, (range * 13) % 10000 AS suppkey, "
-    "(range % 50)::DECIMAL(15,2) AS quantity, (range % 100000)::DECIMAL(15,2) AS price, 0.05::DECIMAL(15,2) AS discount, "
-    "DATE '1992-01-01' + (range % 2500)::INTEGER AS shipdate, 'comment number ' || (range % 77777) || ' xyz' AS comment, "
+    "(range % 50)::DECIMAL(15,2) AS quantity, (range % 100000)::DECIMAL(15,2) AS price, 0.05::DECIMAL(15,2) AS "
+    "discount, "
+    "DATE '1992-01-01' + (range % 2500)::INTEGER AS shipdate, 'comment number ' || (range % 77777) || ' xyz' AS "
+    "comment, "
     "CASE WHEN range % 2 = 0 THEN 'A' ELSE 'N' END AS flag FROM range(3000000)";
 
 enum { ROUNDS = 5 };
@@ -35,14 +37,14 @@ static enum pf_code timed_run(struct setup *setup, pf_str sql, int64_t *best_ns,
     return PF_OK;
 }
 
-static enum pf_code measure_round(struct setup *setup, pf_str select, int partitions, int64_t *write_ns, int64_t *read_ns,
-                                  int64_t *size_bytes, struct pf_error *err) {
+static enum pf_code measure_round(struct setup *setup, pf_str select, int partitions, int64_t *write_ns,
+                                  int64_t *read_ns, int64_t *size_bytes, struct pf_error *err) {
     struct pf_exchange_output output;
     pf_str path, name = PF_STR("bench");
     PF_TRY(pf_exchange_begin_output(setup->exchange, name, PF_STR("bench/0/0.0"), setup->arena, &path, err));
-    pf_str copy = pf_arena_printf(setup->arena,
-                                  "COPY (%.*s) TO '%.*s' (FORMAT exchange, OUTPUT 'bench', PARTITIONS %d, PER_THREAD_OUTPUT true)",
-                                  PF_STR_ARG(select), PF_STR_ARG(path), partitions);
+    pf_str copy = pf_arena_printf(
+        setup->arena, "COPY (%.*s) TO '%.*s' (FORMAT exchange, OUTPUT 'bench', PARTITIONS %d, PER_THREAD_OUTPUT true)",
+        PF_STR_ARG(select), PF_STR_ARG(path), partitions);
     PF_TRY(timed_run(setup, copy, write_ns, err));
     PF_TRY(pf_exchange_take_output(setup->exchange, name, setup->arena, &output, err));
     struct pf_exchange_input input = {.name = name, .outputs = &output, .output_count = 1};
@@ -56,8 +58,10 @@ static enum pf_code measure_round(struct setup *setup, pf_str select, int partit
 }
 
 static enum pf_code measure(struct setup *setup, int threads, int partitions, struct pf_error *err) {
-    pf_str select = partitions > 1 ? pf_arena_printf(setup->arena, "SELECT (hash(orderkey) %% %d)::USMALLINT, * FROM rows", partitions)
-                                   : PF_STR("SELECT * FROM rows");
+    pf_str select =
+        partitions > 1
+            ? pf_arena_printf(setup->arena, "SELECT (hash(orderkey) %% %d)::USMALLINT, * FROM rows", partitions)
+            : PF_STR("SELECT * FROM rows");
     int64_t make_ns = 0, write_ns = 0, read_ns = 0, size_bytes = 0;
     pf_str without = pf_arena_printf(setup->arena, "SELECT any_value(COLUMNS(*)) FROM (%.*s)", PF_STR_ARG(select));
     for (int i = 0; i < ROUNDS; i++) {
@@ -65,9 +69,9 @@ static enum pf_code measure(struct setup *setup, int threads, int partitions, st
         PF_TRY(measure_round(setup, select, partitions, &write_ns, &read_ns, &size_bytes, err));
     }
     double megabytes = (double)size_bytes / 1e6, own_ns = (double)(write_ns > make_ns ? write_ns - make_ns : 1);
-    printf("%7d %10d %8.1f %9.1f %8.1f %8.1f %11.0f %10.0f %16.0f\n", threads, partitions, megabytes, (double)make_ns / 1e6,
-           (double)write_ns / 1e6, (double)read_ns / 1e6, megabytes * 1e9 / own_ns, megabytes * 1e9 / (double)read_ns,
-           megabytes * 1e9 / (double)(write_ns + read_ns) / threads);
+    printf("%7d %10d %8.1f %9.1f %8.1f %8.1f %11.0f %10.0f %16.0f\n", threads, partitions, megabytes,
+           (double)make_ns / 1e6, (double)write_ns / 1e6, (double)read_ns / 1e6, megabytes * 1e9 / own_ns,
+           megabytes * 1e9 / (double)read_ns, megabytes * 1e9 / (double)(write_ns + read_ns) / threads);
     return PF_OK;
 }
 
@@ -84,7 +88,8 @@ static enum pf_code run_threads(const char *folder, int threads, struct pf_error
     PF_TRY(pf_session_open(engine, &setup.session, err));
     PF_TRY(pf_session_run(setup.session, pf_str_from_cstr(TABLE), err));
     static const int PARTITIONS[] = {1, 16, 64};
-    for (size_t i = 0; i < sizeof PARTITIONS / sizeof *PARTITIONS; i++) PF_TRY(measure(&setup, threads, PARTITIONS[i], err));
+    for (size_t i = 0; i < sizeof PARTITIONS / sizeof *PARTITIONS; i++)
+        PF_TRY(measure(&setup, threads, PARTITIONS[i], err));
     pf_session_close(setup.session);
     pf_engine_close(engine);
     pf_exchange_close(setup.exchange);

@@ -61,13 +61,13 @@ enum pf_type_id {
 
 struct pf_type {
     enum pf_type_id id;
-    uint8_t width, scale;       /* DECIMAL */
-    uint8_t value_bytes;        /* of one value in a vector; 0 for nested */
-    uint32_t child_count;       /* STRUCT, UNION: fields; LIST, ARRAY: 1; MAP: 2 (key, value) */
+    uint8_t width, scale;           /* DECIMAL */
+    uint8_t value_bytes;            /* of one value in a vector; 0 for nested */
+    uint32_t child_count;           /* STRUCT, UNION: fields; LIST, ARRAY: 1; MAP: 2 (key, value) */
     const struct pf_type *children; /* MAP: behind its two lies the STRUCT of both, type of the entries' vector */
-    const pf_str *names;        /* fields of STRUCT and UNION; entries of an ENUM (then value_count of them) */
-    uint32_t value_count;       /* ENUM: entries; ARRAY: length */
-    pf_str sql;                 /* as DuckDB reads it back, e.g. DECIMAL(15,2), STRUCT(a INTEGER, b VARCHAR[]) */
+    const pf_str *names;            /* fields of STRUCT and UNION; entries of an ENUM (then value_count of them) */
+    uint32_t value_count;           /* ENUM: entries; ARRAY: length */
+    pf_str sql;                     /* as DuckDB reads it back, e.g. DECIMAL(15,2), STRUCT(a INTEGER, b VARCHAR[]) */
 };
 
 struct pf_column {
@@ -77,8 +77,8 @@ struct pf_column {
 
 /* Reads a type as pf_type.sql prints it, and the usual aliases (INT, STRING, NUMERIC ...); pure. PF_INVALID if it
  * isn't one. */
-enum pf_code pf_type_parse(pf_str sql, struct pf_arena *arena, const struct pf_type **out_type,
-                           struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_type_parse(pf_str sql, struct pf_arena *arena, const struct pf_type **out_type, struct pf_error *err)
+    PF_MUST_CHECK;
 bool pf_type_equal(const struct pf_type *a, const struct pf_type *b);
 
 /* One string as DuckDB holds it: up to 12 bytes inline, else a prefix and a pointer. */
@@ -130,9 +130,9 @@ struct pf_session;
 struct pf_rows;
 
 struct pf_engine_options {
-    int threads;                    /* 0: cores */
-    int64_t memory_limit_bytes;     /* 0: DuckDB's default */
-    pf_str temp_directory;          /* spill; empty: none */
+    int threads;                /* 0: cores */
+    int64_t memory_limit_bytes; /* 0: DuckDB's default */
+    pf_str temp_directory;      /* spill; empty: none */
     const pf_str *allowed_directories;
     size_t allowed_directory_count; /* what SQL may read and write; ignored unless is_locked */
     bool keep_order;                /* preserve_insertion_order: true where users see the order, false on workers */
@@ -146,15 +146,15 @@ enum pf_code pf_engine_open(const struct pf_engine_options *options, struct pf_e
 struct pf_engine *pf_engine_close(struct pf_engine *engine); /* NULL is fine; sessions must be closed before */
 const char *pf_engine_version(void);                         /* "v1.5.5" */
 
-enum pf_code pf_session_open(struct pf_engine *engine, struct pf_session **out_session,
-                             struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_session_open(struct pf_engine *engine, struct pf_session **out_session, struct pf_error *err)
+    PF_MUST_CHECK;
 struct pf_session *pf_session_close(struct pf_session *session);
 
 /* Runs one or more statements, drops their rows. */
 enum pf_code pf_session_run(struct pf_session *session, pf_str sql, struct pf_error *err) PF_MUST_CHECK;
 /* Runs one statement and streams its rows. The rows must be closed before the session is used again. */
-enum pf_code pf_session_query(struct pf_session *session, pf_str sql, struct pf_rows **out_rows,
-                              struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_session_query(struct pf_session *session, pf_str sql, struct pf_rows **out_rows, struct pf_error *err)
+    PF_MUST_CHECK;
 /* Stops what the session does now: the call returns PF_CANCELLED. Any thread; harmless when nothing runs. */
 void pf_session_interrupt(struct pf_session *session);
 /* 0 to 1, negative when unknown. Any thread. */
@@ -167,8 +167,8 @@ struct pf_rows *pf_rows_close(struct pf_rows *rows);
 
 /* What a statement would return, without running it. */
 enum pf_code pf_session_result_columns(struct pf_session *session, pf_str sql, struct pf_arena *arena,
-                                       const struct pf_column **out_columns, size_t *out_count,
-                                       struct pf_error *err) PF_MUST_CHECK;
+                                       const struct pf_column **out_columns, size_t *out_count, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* The first value of the first row as text, for small questions; PF_NOT_FOUND without a row, empty for NULL. */
 enum pf_code pf_session_scalar(struct pf_session *session, pf_str sql, struct pf_arena *arena, pf_str *out_text,
@@ -194,7 +194,7 @@ struct pf_statement {
     pf_str kind_text;             /* "SELECT", "INSERT" ... for errors */
     struct pf_table_name *tables; /* base tables named anywhere in it; names of CTEs may be among them */
     size_t table_count;
-    pf_str functions_text;        /* comma-separated lower-case function names that occur */
+    pf_str functions_text; /* comma-separated lower-case function names that occur */
 };
 
 /* Parses, binds nothing. PF_INVALID with DuckDB's message and position for a syntax error; PF_UNSUPPORTED for
@@ -212,8 +212,8 @@ struct pf_table_shape {
     int64_t row_count;
 };
 /* Makes or replaces the view; cheap when scan_name is as before. Only on an engine opened with is_planner. */
-enum pf_code pf_engine_define_table(struct pf_engine *engine, const struct pf_table_shape *shape,
-                                    struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_engine_define_table(struct pf_engine *engine, const struct pf_table_shape *shape, struct pf_error *err)
+    PF_MUST_CHECK;
 /* A view schema.name over any SELECT (local execution over read_parquet). Cheap when `select_sql` is as before. */
 enum pf_code pf_engine_define_view(struct pf_engine *engine, pf_str schema, pf_str name, pf_str select_sql,
                                    struct pf_error *err) PF_MUST_CHECK;
@@ -230,7 +230,8 @@ enum pf_code pf_session_plan(struct pf_session *session, pf_str sql, struct pf_a
 /* ---- functions of ours inside DuckDB ---- */
 
 /* COPY (SELECT ...) TO 'path' (FORMAT name, option value, ..., PER_THREAD_OUTPUT): one sink a thread.
- * DuckDB does not tell the names of the columns: they are empty. The callbacks run on DuckDB's threads; `sink` is used by one thread at a time. */
+ * DuckDB does not tell the names of the columns: they are empty. The callbacks run on DuckDB's threads; `sink` is used
+ * by one thread at a time. */
 struct pf_copy_option {
     pf_str name, value; /* lower-case name, value as text */
 };

@@ -60,10 +60,18 @@ static bool has_part(pf_str text, const char *part) {
 
 /* What reading a broken file says, under several error types. */
 static bool tells_of_corrupt_data(pf_str text) {
-    static const char *const PARTS[] = {"No magic bytes found", "too small to be a Parquet file", "Invalid Parquet",
-                                        "corrupt",              "Corrupt",                        "Don't know how to convert",
-                                        "TProtocolException",   "Footer length",                  "Thrift",
-                                        "Failed to decompress", "Snappy decompression",           "ZSTD Decompression"};
+    static const char *const PARTS[] = {"No magic bytes found",
+                                        "too small to be a Parquet file",
+                                        "Invalid Parquet",
+                                        "corrupt",
+                                        "Corrupt",
+                                        "Don't know how to convert",
+                                        "TProtocolException",
+                                        "Footer length",
+                                        "Thrift",
+                                        "Failed to decompress",
+                                        "Snappy decompression",
+                                        "ZSTD Decompression"};
     for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++)
         if (has_part(text, PARTS[i])) return true;
     return false;

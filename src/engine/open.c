@@ -17,13 +17,15 @@
  * internal functions into plans. */
 #define DEFAULT_DISABLED_OPTIMIZERS "compressed_materialization,column_lifetime"
 
-const char *pf_engine_version(void) { return duckdb_library_version(); }
+const char *pf_engine_version(void) {
+    return duckdb_library_version();
+}
 
 static enum pf_code check_version(struct pf_error *err) {
     const char *version = duckdb_library_version();
     if (strncmp(version, "v1.5.", 5) != 0)
-        PF_FAIL(err, PF_UNSUPPORTED, "libduckdb is %s, but this program needs v1.5: install the library of deps/lock.json",
-                version);
+        PF_FAIL(err, PF_UNSUPPORTED,
+                "libduckdb is %s, but this program needs v1.5: install the library of deps/lock.json", version);
     return PF_OK;
 }
 

@@ -69,7 +69,8 @@ static void walk(struct finder *finder, pf_json *value) {
 
 /* ---- by words ---- */
 
-static const char *const STARTS_TABLE[] = {"from", "join", "pivot", "unpivot", "into", "update", "using", "table", "describe"};
+static const char *const STARTS_TABLE[] = {"from",   "join",  "pivot", "unpivot", "into",
+                                           "update", "using", "table", "describe"};
 static const char *const WRITES[] = {"insert", "update", "delete", "merge"};
 
 static bool is_one_of(const struct sql_token *token, const char *const *words, size_t count) {
@@ -109,16 +110,19 @@ static void find_by_words(struct finder *finder, pf_str sql) {
     bool in_from = false;
     for (struct sql_token token = sql_scan_next(&scanner); token.kind != SQL_END;) {
         bool is_next = IS_ONE_OF(&token, STARTS_TABLE);
-        if (is_next) in_from = true;
-        else if (token.kind == SQL_WORD && (sql_token_is(&token, "where") || sql_token_is(&token, "select"))) in_from = false;
+        if (is_next)
+            in_from = true;
+        else if (token.kind == SQL_WORD && (sql_token_is(&token, "where") || sql_token_is(&token, "select")))
+            in_from = false;
         if (is_next || (in_from && is_symbol(&token, ','))) {
             token = sql_scan_next(&scanner);
             take_name(finder, &scanner, &token);
             continue;
         }
         struct sql_token next = sql_scan_next(&scanner);
-        static const char *const NOT_FUNCTIONS[] = {"as", "in", "on", "and", "or", "not", "values", "select", "from",
-                                                    "where", "when", "then", "else", "set", "exists", "over", "by"};
+        static const char *const NOT_FUNCTIONS[] = {"as",     "in",     "on",     "and",   "or",   "not",
+                                                    "values", "select", "from",   "where", "when", "then",
+                                                    "else",   "set",    "exists", "over",  "by"};
         bool is_name = token.kind == SQL_WORD || token.kind == SQL_QUOTED_NAME;
         if (is_symbol(&next, '(') && is_name && !IS_ONE_OF(&token, NOT_FUNCTIONS))
             add_function(finder, sql_token_name(&token, finder->arena));
@@ -136,7 +140,8 @@ static pf_str leading_word(pf_str sql) {
     for (; token.kind != SQL_END; token = sql_scan_next(&scanner)) {
         if (is_symbol(&token, '(')) depth++;
         if (is_symbol(&token, ')')) depth--;
-        if (depth == 0 && (IS_ONE_OF(&token, WRITES) || sql_token_is(&token, "pivot") || sql_token_is(&token, "unpivot")))
+        if (depth == 0 &&
+            (IS_ONE_OF(&token, WRITES) || sql_token_is(&token, "pivot") || sql_token_is(&token, "unpivot")))
             return token.text;
     }
     return PF_STR("select");
@@ -177,13 +182,25 @@ enum pf_code engine_json_read_error(pf_str json, struct pf_arena *arena, struct 
     static const struct {
         const char *type;
         enum pf_code code;
-    } TYPES[] = {{"parser", PF_INVALID},          {"syntax", PF_INVALID},       {"binder", PF_INVALID},
-                 {"catalog", PF_INVALID},         {"conversion", PF_INVALID},   {"invalid input", PF_INVALID},
-                 {"out of range", PF_INVALID},    {"planner", PF_INVALID},      {"expression", PF_INVALID},
-                 {"constraint", PF_INVALID},      {"mismatch type", PF_INVALID}, {"invalid type", PF_INVALID},
-                 {"parameter not resolved", PF_INVALID}, {"parameter not allowed", PF_INVALID},
-                 {"not implemented", PF_UNSUPPORTED}, {"serialization", PF_UNSUPPORTED},
-                 {"interrupt", PF_CANCELLED},     {"out of memory", PF_NO_MEMORY}, {"permission", PF_DENIED},
+    } TYPES[] = {{"parser", PF_INVALID},
+                 {"syntax", PF_INVALID},
+                 {"binder", PF_INVALID},
+                 {"catalog", PF_INVALID},
+                 {"conversion", PF_INVALID},
+                 {"invalid input", PF_INVALID},
+                 {"out of range", PF_INVALID},
+                 {"planner", PF_INVALID},
+                 {"expression", PF_INVALID},
+                 {"constraint", PF_INVALID},
+                 {"mismatch type", PF_INVALID},
+                 {"invalid type", PF_INVALID},
+                 {"parameter not resolved", PF_INVALID},
+                 {"parameter not allowed", PF_INVALID},
+                 {"not implemented", PF_UNSUPPORTED},
+                 {"serialization", PF_UNSUPPORTED},
+                 {"interrupt", PF_CANCELLED},
+                 {"out of memory", PF_NO_MEMORY},
+                 {"permission", PF_DENIED},
                  {"io", PF_REMOTE}};
     pf_json *root;
     PF_TRY(pf_json_parse(json, arena, "DuckDB's answer", &root, err));
@@ -199,8 +216,8 @@ enum pf_code engine_json_read_error(pf_str json, struct pf_arena *arena, struct 
     }
     int64_t position = pf_json_get_i64(root, "position", -1);
     if (position >= 0 && (pf_str_equal(error.type, PF_STR("parser")) || pf_str_equal(error.type, PF_STR("syntax"))))
-        error.message = pf_arena_printf(arena, "%.*s (at character %lld)", PF_STR_ARG(error.message),
-                                        (long long)position + 1);
+        error.message =
+            pf_arena_printf(arena, "%.*s (at character %lld)", PF_STR_ARG(error.message), (long long)position + 1);
     *out_error = error;
     return PF_OK;
 }
@@ -219,8 +236,10 @@ static enum pf_code read_other(struct finder *finder, struct pf_session *session
     enum pf_code code = PF_OK;
     idx_t count = duckdb_extract_statements(session->connection, pf_arena_cstr(finder->arena, sql), &extracted);
     const char *message = count ? NULL : duckdb_extract_statements_error(extracted);
-    if (message && *message) code = engine_error_from_text(message, err);
-    else if (!count) code = pf_error_set(err, PF_INVALID, __FILE__, __LINE__, "the statement is empty");
+    if (message && *message)
+        code = engine_error_from_text(message, err);
+    else if (!count)
+        code = pf_error_set(err, PF_INVALID, __FILE__, __LINE__, "the statement is empty");
     duckdb_destroy_extracted(&extracted);
     PF_TRY(code);
     static const char *const SELECTS[] = {"select", "with", "from", "values", "pivot", "unpivot", "table"};

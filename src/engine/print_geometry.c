@@ -13,15 +13,19 @@ struct reader {
 
 static uint32_t read_u32(struct reader *reader) {
     uint32_t value = 0;
-    if (reader->end - reader->at < 4) reader->is_bad = true;
-    else memcpy(&value, reader->at, 4), reader->at += 4;
+    if (reader->end - reader->at < 4)
+        reader->is_bad = true;
+    else
+        memcpy(&value, reader->at, 4), reader->at += 4;
     return value;
 }
 
 static double read_f64(struct reader *reader) {
     double value = 0;
-    if (reader->end - reader->at < 8) reader->is_bad = true;
-    else memcpy(&value, reader->at, 8), reader->at += 8;
+    if (reader->end - reader->at < 8)
+        reader->is_bad = true;
+    else
+        memcpy(&value, reader->at, 8), reader->at += 8;
     return value;
 }
 
@@ -77,8 +81,10 @@ static void put_geometry(struct reader *reader, bool has_name, int depth, struct
     if (has_name) pf_buf_printf(out, "%s%s ", NAMES[kind], FLAGS[flags]);
     if (kind == 1 ? is_empty_point(reader) : peek_u32(reader) == 0) {
         pf_buf_put_cstr(out, "EMPTY");
-        if (kind == 1) reader->at += dimensions * 8 <= reader->end - reader->at ? dimensions * 8 : 0;
-        else read_u32(reader);
+        if (kind == 1)
+            reader->at += dimensions * 8 <= reader->end - reader->at ? dimensions * 8 : 0;
+        else
+            read_u32(reader);
         return;
     }
     if (kind == 1) {
@@ -95,14 +101,17 @@ static void put_geometry(struct reader *reader, bool has_name, int depth, struct
     pf_buf_put_char(out, '(');
     for (uint32_t i = 0; i < count && !reader->is_bad; i++) {
         if (i) pf_buf_put_cstr(out, ", ");
-        if (kind == 3) put_points(reader, dimensions, out);
+        if (kind == 3)
+            put_points(reader, dimensions, out);
         else if (kind == 4) { /* points without parentheses of their own */
             reader->at += reader->end - reader->at >= 5 ? 5 : 0;
             if (is_empty_point(reader)) {
                 pf_buf_put_cstr(out, "EMPTY");
                 reader->at += dimensions * 8 <= reader->end - reader->at ? dimensions * 8 : 0;
-            } else put_point(reader, dimensions, out);
-        } else put_geometry(reader, kind == 7, depth + 1, out);
+            } else
+                put_point(reader, dimensions, out);
+        } else
+            put_geometry(reader, kind == 7, depth + 1, out);
     }
     pf_buf_put_char(out, ')');
 }

@@ -106,8 +106,10 @@ void print_f64(double value, bool is_float, struct pf_buf *out) {
     size_t whole = (size_t)exponent + 1;
     for (size_t i = 0; i < whole; i++) pf_buf_put_char(out, i < count ? digits[i] : '0');
     pf_buf_put_char(out, '.');
-    if (count > whole) pf_buf_put(out, digits + whole, count - whole);
-    else pf_buf_put_char(out, '0');
+    if (count > whole)
+        pf_buf_put(out, digits + whole, count - whole);
+    else
+        pf_buf_put_char(out, '0');
 }
 
 /* Three bytes of header (top bit: not negative), then the magnitude, highest byte first; all inverted if negative. */

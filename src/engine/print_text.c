@@ -39,8 +39,10 @@ static void print_blob(pf_str bytes, struct pf_buf *out) {
     for (size_t i = 0; i < bytes.len; i++) {
         unsigned char c = (unsigned char)bytes.ptr[i];
         bool is_plain = c >= 32 && c <= 126 && c != '\\' && c != '\'' && c != '"';
-        if (is_plain) pf_buf_put_char(out, (char)c);
-        else pf_buf_printf(out, "\\x%02X", c);
+        if (is_plain)
+            pf_buf_put_char(out, (char)c);
+        else
+            pf_buf_printf(out, "\\x%02X", c);
     }
 }
 
@@ -148,7 +150,9 @@ static const struct pf_vec *union_member(const struct pf_vec *vec, uint64_t row)
 
 /* ---- text ---- */
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 static bool needs_quotes(pf_str text) {
     if (!text.len || pf_str_equal_nocase(text, PF_STR("null"))) return true;
@@ -294,15 +298,19 @@ void pf_vec_print_json(const struct pf_vec *vec, uint64_t row, struct pf_buf *ou
     case PF_TYPE_STRUCT: print_json_struct(vec, row, out); return;
     case PF_TYPE_UNION: {
         const struct pf_vec *member = union_member(vec, row);
-        if (member) pf_vec_print_json(member, row, out);
-        else pf_buf_put_cstr(out, "null");
+        if (member)
+            pf_vec_print_json(member, row, out);
+        else
+            pf_buf_put_cstr(out, "null");
         return;
     }
     case PF_TYPE_FLOAT:
     case PF_TYPE_DOUBLE: {
         double value = vec->type->id == PF_TYPE_FLOAT ? (double)AT(float) : AT(double);
-        if (isfinite(value)) print_scalar(vec, row, out);
-        else put_as_json_string(vec, row, out);
+        if (isfinite(value))
+            print_scalar(vec, row, out);
+        else
+            put_as_json_string(vec, row, out);
         return;
     }
     case PF_TYPE_BOOLEAN:

@@ -6,7 +6,8 @@
 
 enum { SECONDS_PER_DAY = 86400, MAX_ZONE_OFFSET_S = 16 * 60 * 60 - 1 };
 
-/* Days since 1970-01-01 to the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms"). */
+/* Days since 1970-01-01 to the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date
+ * algorithms"). */
 static void split_date(int64_t days, int64_t *out_year, int *out_month, int *out_day) {
     days += 719468;
     int64_t era = (days >= 0 ? days : days - 146096) / 146097;
@@ -29,9 +30,12 @@ static void put_date(int64_t days, struct pf_buf *out) {
 }
 
 void print_date(int32_t days, struct pf_buf *out) {
-    if (days == INT32_MAX) pf_buf_put_cstr(out, "infinity");
-    else if (days == -INT32_MAX) pf_buf_put_cstr(out, "-infinity");
-    else put_date(days, out);
+    if (days == INT32_MAX)
+        pf_buf_put_cstr(out, "infinity");
+    else if (days == -INT32_MAX)
+        pf_buf_put_cstr(out, "-infinity");
+    else
+        put_date(days, out);
 }
 
 /* Trailing zeros are not printed. */

@@ -5,14 +5,22 @@
 
 #include <string.h>
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 static bool starts_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
 }
-static bool is_in_word(char c) { return starts_word(c) || is_digit(c) || c == '$'; }
+static bool is_in_word(char c) {
+    return starts_word(c) || is_digit(c) || c == '$';
+}
 
-static char char_at(pf_str s, size_t at) { return at < s.len ? s.ptr[at] : '\0'; }
+static char char_at(pf_str s, size_t at) {
+    return at < s.len ? s.ptr[at] : '\0';
+}
 
 /* Comments of both kinds; those with a star nest in DuckDB's grammar. */
 static size_t skip_blanks(pf_str s) {
@@ -25,9 +33,12 @@ static size_t skip_blanks(pf_str s) {
         } else if (s.ptr[at] == '/' && char_at(s, at + 1) == '*') {
             int depth = 0;
             do {
-                if (s.ptr[at] == '/' && char_at(s, at + 1) == '*') depth++, at += 2;
-                else if (s.ptr[at] == '*' && char_at(s, at + 1) == '/') depth--, at += 2;
-                else at++;
+                if (s.ptr[at] == '/' && char_at(s, at + 1) == '*')
+                    depth++, at += 2;
+                else if (s.ptr[at] == '*' && char_at(s, at + 1) == '/')
+                    depth--, at += 2;
+                else
+                    at++;
             } while (depth > 0 && at < s.len);
         } else {
             break;
@@ -184,5 +195,9 @@ static void put_quoted(struct pf_buf *out, pf_str text, char quote) {
     pf_buf_put_char(out, quote);
 }
 
-void sql_put_name(struct pf_buf *out, pf_str name) { put_quoted(out, name, '"'); }
-void sql_put_string(struct pf_buf *out, pf_str text) { put_quoted(out, text, '\''); }
+void sql_put_name(struct pf_buf *out, pf_str name) {
+    put_quoted(out, name, '"');
+}
+void sql_put_string(struct pf_buf *out, pf_str text) {
+    put_quoted(out, text, '\'');
+}

@@ -30,7 +30,8 @@ static enum pf_code take_first_text(duckdb_result *result, struct pf_arena *aren
     bool is_text = duckdb_column_type(result, 0) == DUCKDB_TYPE_VARCHAR && duckdb_data_chunk_get_size(chunk) > 0;
     if (is_text && (!validity || duckdb_validity_row_is_valid(validity, 0)))
         *out_text = pf_arena_str(arena, pf_string_view(duckdb_vector_get_data(vector)));
-    else *out_text = PF_STR_EMPTY;
+    else
+        *out_text = PF_STR_EMPTY;
     duckdb_destroy_data_chunk(&chunk);
     return PF_OK;
 }
@@ -46,7 +47,8 @@ enum pf_code connection_ask(duckdb_connection connection, const char *sql, pf_st
         code = engine_error_from_text(duckdb_prepare_error(statement), err);
     else if (duckdb_execute_prepared(statement, &result) != DuckDBSuccess)
         code = engine_error_from_text(duckdb_result_error(&result), err);
-    else code = take_first_text(&result, arena, out_text, err);
+    else
+        code = take_first_text(&result, arena, out_text, err);
     duckdb_destroy_result(&result);
     duckdb_destroy_prepare(&statement);
     return code;
@@ -88,7 +90,9 @@ enum pf_code pf_session_run(struct pf_session *session, pf_str sql, struct pf_er
     return connection_run(session->connection, sql, err);
 }
 
-void pf_session_interrupt(struct pf_session *session) { duckdb_interrupt(session->connection); }
+void pf_session_interrupt(struct pf_session *session) {
+    duckdb_interrupt(session->connection);
+}
 
 double pf_session_progress(struct pf_session *session) {
     return duckdb_query_progress(session->connection).percentage / 100.0;
@@ -140,7 +144,8 @@ enum pf_code pf_session_result_columns(struct pf_session *session, pf_str sql, s
     enum pf_code code = PF_OK;
     if (duckdb_prepare(session->connection, pf_arena_cstr(arena, sql), &statement) != DuckDBSuccess)
         code = engine_error_from_text(duckdb_prepare_error(statement), err);
-    else code = read_columns(statement, arena, out_columns, out_count, err);
+    else
+        code = read_columns(statement, arena, out_columns, out_count, err);
     duckdb_destroy_prepare(&statement);
     return code;
 }

@@ -33,7 +33,8 @@ struct planner_tables {
 };
 
 static struct shape *shape_free(struct shape *shape) {
-    for (size_t i = 0; shape->types && i < shape->table.column_count; i++) duckdb_destroy_logical_type(&shape->types[i]);
+    for (size_t i = 0; shape->types && i < shape->table.column_count; i++)
+        duckdb_destroy_logical_type(&shape->types[i]);
     pf_arena_free(shape->arena);
     return NULL;
 }
@@ -86,7 +87,9 @@ static void bind_lake_scan(duckdb_bind_info info) {
     duckdb_destroy_value(&value);
 }
 
-static void init_lake_scan(duckdb_init_info info) { (void)info; }
+static void init_lake_scan(duckdb_init_info info) {
+    (void)info;
+}
 
 static void read_lake_scan(duckdb_function_info info, duckdb_data_chunk chunk) {
     (void)chunk;

@@ -18,21 +18,35 @@ static const struct {
 #define X(name, sql, width) {PF_TYPE_##name, sql},
     PF_TYPES(X)
 #undef X
-    {PF_TYPE_BOOLEAN, "BOOL"},        {PF_TYPE_BOOLEAN, "LOGICAL"},
-    {PF_TYPE_TINYINT, "INT1"},        {PF_TYPE_SMALLINT, "INT2"},
-    {PF_TYPE_SMALLINT, "SHORT"},      {PF_TYPE_INTEGER, "INT"},
-    {PF_TYPE_INTEGER, "INT4"},        {PF_TYPE_INTEGER, "SIGNED"},
-    {PF_TYPE_BIGINT, "INT8"},         {PF_TYPE_BIGINT, "LONG"},
-    {PF_TYPE_HUGEINT, "INT128"},      {PF_TYPE_FLOAT, "REAL"},
-    {PF_TYPE_FLOAT, "FLOAT4"},        {PF_TYPE_DOUBLE, "FLOAT8"},
-    {PF_TYPE_DECIMAL, "NUMERIC"},     {PF_TYPE_DECIMAL, "DEC"},
-    {PF_TYPE_VARCHAR, "STRING"},      {PF_TYPE_VARCHAR, "TEXT"},
-    {PF_TYPE_VARCHAR, "CHAR"},        {PF_TYPE_VARCHAR, "JSON"},
-    {PF_TYPE_BLOB, "BYTEA"},          {PF_TYPE_BLOB, "BINARY"},
-    {PF_TYPE_BLOB, "VARBINARY"},      {PF_TYPE_BIT, "BITSTRING"},
+        {PF_TYPE_BOOLEAN, "BOOL"},
+    {PF_TYPE_BOOLEAN, "LOGICAL"},
+    {PF_TYPE_TINYINT, "INT1"},
+    {PF_TYPE_SMALLINT, "INT2"},
+    {PF_TYPE_SMALLINT, "SHORT"},
+    {PF_TYPE_INTEGER, "INT"},
+    {PF_TYPE_INTEGER, "INT4"},
+    {PF_TYPE_INTEGER, "SIGNED"},
+    {PF_TYPE_BIGINT, "INT8"},
+    {PF_TYPE_BIGINT, "LONG"},
+    {PF_TYPE_HUGEINT, "INT128"},
+    {PF_TYPE_FLOAT, "REAL"},
+    {PF_TYPE_FLOAT, "FLOAT4"},
+    {PF_TYPE_DOUBLE, "FLOAT8"},
+    {PF_TYPE_DECIMAL, "NUMERIC"},
+    {PF_TYPE_DECIMAL, "DEC"},
+    {PF_TYPE_VARCHAR, "STRING"},
+    {PF_TYPE_VARCHAR, "TEXT"},
+    {PF_TYPE_VARCHAR, "CHAR"},
+    {PF_TYPE_VARCHAR, "JSON"},
+    {PF_TYPE_BLOB, "BYTEA"},
+    {PF_TYPE_BLOB, "BINARY"},
+    {PF_TYPE_BLOB, "VARBINARY"},
+    {PF_TYPE_BIT, "BITSTRING"},
     {PF_TYPE_TIME_TZ, "TIME WITH TIME ZONE"},
-    {PF_TYPE_TIMESTAMP, "DATETIME"},  {PF_TYPE_TIMESTAMP_TZ, "TIMESTAMP WITH TIME ZONE"},
-    {PF_TYPE_SQLNULL, "NULL"},        {PF_TYPE_BIGNUM, "VARINT"},
+    {PF_TYPE_TIMESTAMP, "DATETIME"},
+    {PF_TYPE_TIMESTAMP_TZ, "TIMESTAMP WITH TIME ZONE"},
+    {PF_TYPE_SQLNULL, "NULL"},
+    {PF_TYPE_BIGNUM, "VARINT"},
 };
 
 static const char *name_of(enum pf_type_id id) {
@@ -115,7 +129,8 @@ void type_finish(struct pf_type *type, struct pf_arena *arena) {
         static const pf_str ENTRY_NAMES[] = {{"key", 3}, {"value", 5}};
         struct pf_type *children = PF_ARENA_ARRAY(arena, struct pf_type, 3);
         memcpy(children, type->children, 2 * sizeof *children);
-        children[2] = (struct pf_type){.id = PF_TYPE_STRUCT, .child_count = 2, .children = children, .names = ENTRY_NAMES};
+        children[2] =
+            (struct pf_type){.id = PF_TYPE_STRUCT, .child_count = 2, .children = children, .names = ENTRY_NAMES};
         type->children = children;
         type_finish(&children[2], arena);
     }
@@ -132,7 +147,9 @@ struct parser {
     int depth;
 };
 
-static void advance(struct parser *parser) { parser->token = sql_scan_next(&parser->scanner); }
+static void advance(struct parser *parser) {
+    parser->token = sql_scan_next(&parser->scanner);
+}
 
 static enum pf_code not_a_type(struct parser *parser) {
     PF_FAIL(parser->err, PF_INVALID, "not a type: '%.*s' (at '%.*s')", PF_STR_ARG(pf_str_slice(parser->whole, 0, 200)),
@@ -255,8 +272,8 @@ static enum pf_code parse_name(struct parser *parser, struct pf_type *type) {
 static enum pf_code parse_base(struct parser *parser, struct pf_type *type) {
     PF_TRY(parse_name(parser, type));
     if (type->id == PF_TYPE_DECIMAL) return parse_decimal(parser, type);
-    bool is_nested = type->id == PF_TYPE_STRUCT || type->id == PF_TYPE_UNION || type->id == PF_TYPE_MAP ||
-                     type->id == PF_TYPE_ENUM;
+    bool is_nested =
+        type->id == PF_TYPE_STRUCT || type->id == PF_TYPE_UNION || type->id == PF_TYPE_MAP || type->id == PF_TYPE_ENUM;
     if (type->id == PF_TYPE_LIST || type->id == PF_TYPE_ARRAY) return not_a_type(parser);
     if (!is_nested) {
         int64_t ignored; /* VARCHAR(20): DuckDB ignores the length too */
@@ -267,9 +284,12 @@ static enum pf_code parse_base(struct parser *parser, struct pf_type *type) {
         return PF_OK;
     }
     if (!take_symbol(parser, '(')) return not_a_type(parser);
-    if (type->id == PF_TYPE_MAP) PF_TRY(parse_map(parser, type));
-    else if (type->id == PF_TYPE_ENUM) PF_TRY(parse_entries(parser, type));
-    else PF_TRY(parse_fields(parser, type));
+    if (type->id == PF_TYPE_MAP)
+        PF_TRY(parse_map(parser, type));
+    else if (type->id == PF_TYPE_ENUM)
+        PF_TRY(parse_entries(parser, type));
+    else
+        PF_TRY(parse_fields(parser, type));
     if (!take_symbol(parser, ')')) return not_a_type(parser);
     return PF_OK;
 }
@@ -309,4 +329,6 @@ enum pf_code pf_type_parse(pf_str sql, struct pf_arena *arena, const struct pf_t
     return PF_OK;
 }
 
-bool pf_type_equal(const struct pf_type *a, const struct pf_type *b) { return pf_str_equal(a->sql, b->sql); }
+bool pf_type_equal(const struct pf_type *a, const struct pf_type *b) {
+    return pf_str_equal(a->sql, b->sql);
+}

@@ -74,9 +74,8 @@ static enum pf_code read_fields(duckdb_logical_type logical, bool is_union, stru
     struct pf_type *children = PF_ARENA_ARRAY(arena, struct pf_type, count);
     pf_str *names = PF_ARENA_ARRAY(arena, pf_str, count);
     for (idx_t i = 0; i < count; i++) {
-        names[i] = take_text(is_union ? duckdb_union_type_member_name(logical, i)
-                                      : duckdb_struct_type_child_name(logical, i),
-                             arena);
+        names[i] = take_text(
+            is_union ? duckdb_union_type_member_name(logical, i) : duckdb_struct_type_child_name(logical, i), arena);
         PF_TRY(child_from_duckdb(is_union ? duckdb_union_type_member_type(logical, i)
                                           : duckdb_struct_type_child_type(logical, i),
                                  arena, &children[i], err));
@@ -90,7 +89,8 @@ static enum pf_code read_fields(duckdb_logical_type logical, bool is_union, stru
 static void read_entries(duckdb_logical_type logical, struct pf_arena *arena, struct pf_type *type) {
     type->value_count = duckdb_enum_dictionary_size(logical);
     pf_str *names = PF_ARENA_ARRAY(arena, pf_str, type->value_count);
-    for (uint32_t i = 0; i < type->value_count; i++) names[i] = take_text(duckdb_enum_dictionary_value(logical, i), arena);
+    for (uint32_t i = 0; i < type->value_count; i++)
+        names[i] = take_text(duckdb_enum_dictionary_value(logical, i), arena);
     type->names = names;
 }
 

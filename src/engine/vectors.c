@@ -61,8 +61,7 @@ void out_vec_view(struct pf_out_vec *vec, duckdb_vector vector) {
     vec->validity = NULL;
     bool is_group = vec->type->id == PF_TYPE_STRUCT || vec->type->id == PF_TYPE_UNION || vec->type->id == PF_TYPE_ARRAY;
     vec->data = is_group ? NULL : duckdb_vector_get_data(vector);
-    for (uint32_t i = 0; i < vec->child_count; i++)
-        out_vec_view(&vec->children[i], child_vector(vec->type, vector, i));
+    for (uint32_t i = 0; i < vec->child_count; i++) out_vec_view(&vec->children[i], child_vector(vec->type, vector, i));
 }
 
 uint64_t *pf_out_vec_validity(struct pf_out_vec *vec) {

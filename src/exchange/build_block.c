@@ -27,7 +27,9 @@ static void reset(struct column_builder *column) {
     for (uint32_t i = 0; i < column->child_count; i++) reset(&column->children[i]);
 }
 
-static uint64_t row_of(struct row_set set, uint64_t i) { return set.rows ? set.rows[i] : i; }
+static uint64_t row_of(struct row_set set, uint64_t i) {
+    return set.rows ? set.rows[i] : i;
+}
 
 /* ---- validity ---- */
 
@@ -99,8 +101,10 @@ static enum pf_code append_strings(struct pool *pool, struct column_builder *col
     for (uint64_t i = 0; i < set.count; i++) {
         const union pf_string *string = &strings[row_of(set, i)];
         /* Inlined: always all twelve bytes, the next string writes over what was too much. */
-        if (lengths[i] <= sizeof string->small.inlined) memcpy(to, string->small.inlined, sizeof string->small.inlined);
-        else memcpy(to, string->large.ptr, lengths[i]);
+        if (lengths[i] <= sizeof string->small.inlined)
+            memcpy(to, string->small.inlined, sizeof string->small.inlined);
+        else
+            memcpy(to, string->large.ptr, lengths[i]);
         to += lengths[i];
     }
     column->values.len += set.count * 4;

@@ -32,8 +32,8 @@ struct scratch {
     struct buffer raw;                    /* before compression */
 };
 enum pf_code column_builder_append(struct pool *pool, struct column_builder *column, const struct pf_vec *vec,
-                                   struct row_set set, struct scratch *scratch, int depth,
-                                   struct pf_error *err) PF_MUST_CHECK;
+                                   struct row_set set, struct scratch *scratch, int depth, struct pf_error *err)
+    PF_MUST_CHECK;
 uint64_t column_builder_size(const struct column_builder *column); /* as printed */
 
 /* Appends the block to `out` and empties the builder. */

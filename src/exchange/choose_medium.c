@@ -20,8 +20,7 @@ pf_str object_path(const struct pf_exchange *exchange, pf_str key, struct pf_are
     return pf_arena_printf(arena, "%.*s/%.*s", PF_STR_ARG(exchange->options.directory), PF_STR_ARG(key));
 }
 
-static enum pf_code fail_with(int errno_value, const struct object_file *file, const char *what,
-                              struct pf_error *err) {
+static enum pf_code fail_with(int errno_value, const struct object_file *file, const char *what, struct pf_error *err) {
     if (errno_value == ENOSPC || errno_value == EDQUOT || errno_value == EFBIG)
         PF_FAIL(err, PF_NO_MEMORY, "%s '%.*s': the exchange folder is full; make room there or choose another folder",
                 what, PF_STR_ARG(file->path));

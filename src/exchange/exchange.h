@@ -44,15 +44,15 @@ struct pf_exchange_io {
 enum { PF_EXCHANGE_MAX_PARTITIONS = 4096 };
 
 struct pf_exchange_options {
-    pf_str directory;           /* absolute, on tmpfs if there is one; empty: everything goes through callbacks */
+    pf_str directory;            /* absolute, on tmpfs if there is one; empty: everything goes through callbacks */
     struct pf_exchange_io small; /* put NULL: no small outputs */
     struct pf_exchange_io store; /* put NULL: no store; then there must be a directory */
-    bool prefer_store;          /* large outputs go to the store although there is a directory: readers are elsewhere */
-    int64_t small_max_bytes;    /* an object up to this size is small */
-    int64_t object_max_bytes;   /* of a store object; a producer that makes more makes several */
-    int64_t memory_bytes;       /* buffers that a sink may hold, and the pool keep */
-    struct pf_budget *budget;   /* buffers are reserved from it; may be NULL */
-    pf_str scratch_directory;   /* where DuckDB may make the (empty) folder of a COPY; empty: `directory` */
+    bool prefer_store;        /* large outputs go to the store although there is a directory: readers are elsewhere */
+    int64_t small_max_bytes;  /* an object up to this size is small */
+    int64_t object_max_bytes; /* of a store object; a producer that makes more makes several */
+    int64_t memory_bytes;     /* buffers that a sink may hold, and the pool keep */
+    struct pf_budget *budget; /* buffers are reserved from it; may be NULL */
+    pf_str scratch_directory; /* where DuckDB may make the (empty) folder of a COPY; empty: `directory` */
 };
 void pf_exchange_default_options(struct pf_exchange_options *options);
 
@@ -61,8 +61,8 @@ enum pf_code pf_exchange_open(const struct pf_exchange_options *options, struct 
 /* NULL is fine. After the engines it is registered in are closed. */
 struct pf_exchange *pf_exchange_close(struct pf_exchange *exchange);
 /* Adds FORMAT exchange and exchange_read to the engine. */
-enum pf_code pf_exchange_register(struct pf_exchange *exchange, struct pf_engine *engine,
-                                  struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_exchange_register(struct pf_exchange *exchange, struct pf_engine *engine, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* ---- what a task made ---- */
 
@@ -107,11 +107,11 @@ enum pf_code pf_exchange_output_decode(pf_str json, struct pf_arena *arena, stru
 /* ---- what a task reads ---- */
 
 struct pf_exchange_input {
-    pf_str name;                               /* in exchange_read('name') */
-    const struct pf_exchange_output *outputs;  /* of the producers, in any order; copied */
+    pf_str name;                              /* in exchange_read('name') */
+    const struct pf_exchange_output *outputs; /* of the producers, in any order; copied */
     size_t output_count;
-    int first_partition, partition_count;      /* partition_count 0: all from first_partition on */
-    pf_str schema;                             /* names and types; empty: as the outputs say */
+    int first_partition, partition_count; /* partition_count 0: all from first_partition on */
+    pf_str schema;                        /* names and types; empty: as the outputs say */
 };
 /* PF_INVALID if the outputs differ in types from each other or from `schema`. Bytes are fetched when the statement
  * reads: PF_NOT_FOUND and PF_CORRUPT then name the object. */

@@ -56,8 +56,8 @@ struct object_file {
 };
 enum pf_code object_file_create(const struct pf_exchange *exchange, pf_str key, struct pf_arena *arena,
                                 struct object_file *out_file, struct pf_error *err) PF_MUST_CHECK;
-enum pf_code object_file_write(struct object_file *file, const char *bytes, size_t size_bytes,
-                               struct pf_error *err) PF_MUST_CHECK;
+enum pf_code object_file_write(struct object_file *file, const char *bytes, size_t size_bytes, struct pf_error *err)
+    PF_MUST_CHECK;
 enum pf_code object_file_close(struct object_file *file, struct pf_error *err) PF_MUST_CHECK;
 void object_file_remove(struct object_file *file); /* closes it, too */
 pf_str object_path(const struct pf_exchange *exchange, pf_str key, struct pf_arena *arena);
@@ -70,8 +70,10 @@ struct output *output_free(struct output *output);
 
 /* ---- functions inside DuckDB (write.c, read.c) ---- */
 
-enum pf_code register_writer(struct pf_exchange *exchange, struct pf_engine *engine, struct pf_error *err) PF_MUST_CHECK;
-enum pf_code register_reader(struct pf_exchange *exchange, struct pf_engine *engine, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code register_writer(struct pf_exchange *exchange, struct pf_engine *engine, struct pf_error *err)
+    PF_MUST_CHECK;
+enum pf_code register_reader(struct pf_exchange *exchange, struct pf_engine *engine, struct pf_error *err)
+    PF_MUST_CHECK;
 void inputs_free(struct pf_exchange *exchange);
 
 #endif

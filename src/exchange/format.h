@@ -55,7 +55,9 @@ struct format_column {
 static inline uint64_t format_align(uint64_t size_bytes) {
     return (size_bytes + FORMAT_ALIGNMENT - 1) & ~(uint64_t)(FORMAT_ALIGNMENT - 1);
 }
-static inline uint64_t format_validity_bytes(uint64_t row_count) { return (row_count + 63) / 64 * 8; }
+static inline uint64_t format_validity_bytes(uint64_t row_count) {
+    return (row_count + 63) / 64 * 8;
+}
 
 /* How values of a type lie in a column. */
 enum format_layout { LAYOUT_NONE, LAYOUT_FIXED, LAYOUT_STRING, LAYOUT_LIST, LAYOUT_ARRAY, LAYOUT_GROUP };
@@ -76,9 +78,9 @@ enum pf_code format_schema_parse(pf_str schema, struct pf_arena *arena, const st
 
 /* Where bytes come from, for errors and for how far they are trusted. */
 struct format_source {
-    pf_str name;          /* of the object */
-    uint64_t offset;      /* of the first byte of what is read, in the object */
-    bool skip_checksums;  /* fuzzing */
+    pf_str name;         /* of the object */
+    uint64_t offset;     /* of the first byte of what is read, in the object */
+    bool skip_checksums; /* fuzzing */
 };
 
 /* A whole object: checks header, schema, index and tail. `*out_entries` points into `bytes` if it can. */
@@ -107,7 +109,7 @@ struct format_view {
 void format_view_prepare(struct format_view *view, const struct pf_type *type, struct pf_arena *arena);
 /* Points the wanted views at the columns of a decompressed block. `wanted[i]` NULL: column i is skipped. */
 enum pf_code format_read_columns(const struct format_source *source, pf_str raw, uint32_t row_count,
-                                 struct format_view *const *wanted, size_t column_count,
-                                 struct pf_error *err) PF_MUST_CHECK;
+                                 struct format_view *const *wanted, size_t column_count, struct pf_error *err)
+    PF_MUST_CHECK;
 
 #endif

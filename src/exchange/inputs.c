@@ -196,8 +196,8 @@ static enum pf_code open_file_locked(struct input *input, struct source *source,
     for (; end < count && (int)entries[end].partition - input->first_partition < input->partition_count; end++)
         rows += entries[end].row_count;
     if (rows != source->rows)
-        PF_FAIL(err, PF_CORRUPT, "exchange object '%.*s': %lld rows instead of %lld", PF_STR_ARG(path),
-                (long long)rows, (long long)source->rows);
+        PF_FAIL(err, PF_CORRUPT, "exchange object '%.*s': %lld rows instead of %lld", PF_STR_ARG(path), (long long)rows,
+                (long long)source->rows);
     source->entries = entries + first;
     source->entry_count = end - first;
     return PF_OK;

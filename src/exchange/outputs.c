@@ -42,7 +42,8 @@ void output_add(struct output *output, const struct pf_exchange_object *object) 
     copy.key = pf_arena_str(output->arena, object->key);
     copy.slices = PF_ARENA_ARRAY(output->arena, struct pf_exchange_slice, count);
     memcpy(copy.slices, object->slices, count * sizeof *copy.slices);
-    PF_ARENA_PUSH(output->arena, output->locked.objects, output->locked.object_count, output->locked.object_capacity) = copy;
+    PF_ARENA_PUSH(output->arena, output->locked.objects, output->locked.object_count, output->locked.object_capacity) =
+        copy;
     pthread_mutex_unlock(&output->locked.mutex);
 }
 

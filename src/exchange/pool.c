@@ -101,7 +101,8 @@ static void give(struct pool *pool, char *memory, int size_class) {
 
 enum pf_code buffer_reserve(struct pool *pool, struct buffer *buffer, size_t extra, struct pf_error *err) {
     if (buffer->capacity - buffer->len >= extra) return PF_OK;
-    if (extra > SIZE_MAX / 4 || buffer->len > SIZE_MAX / 4) PF_FAIL(err, PF_NO_MEMORY, "exchange buffer of %zu bytes", extra);
+    if (extra > SIZE_MAX / 4 || buffer->len > SIZE_MAX / 4)
+        PF_FAIL(err, PF_NO_MEMORY, "exchange buffer of %zu bytes", extra);
     int size_class = class_of(buffer->len + extra);
     char *memory;
     PF_TRY(take(pool, size_class, &memory, err));

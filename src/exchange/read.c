@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* Memory to let go later. */
 struct held {
     struct held *next;
@@ -62,7 +61,9 @@ static enum pf_code start_run(void *context, void *plan, void **out_run, struct 
     return PF_OK;
 }
 
-static void stop_run(void *run) { free(run); }
+static void stop_run(void *run) {
+    free(run);
+}
 
 static enum pf_code open_reader(void *context, void *run, const uint32_t *projection, size_t projection_count,
                                 void **out_scan, struct pf_error *err) {
@@ -98,8 +99,10 @@ static struct held *let_go(struct scan *scan, struct held *list) {
 
 static struct held *hold(struct scan *scan) {
     struct held *held = scan->spare;
-    if (held) scan->spare = held->next;
-    else held = PF_ARENA_NEW(scan->arena, struct held);
+    if (held)
+        scan->spare = held->next;
+    else
+        held = PF_ARENA_NEW(scan->arena, struct held);
     *held = (struct held){.next = scan->current};
     scan->current = held;
     return held;

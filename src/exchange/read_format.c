@@ -174,7 +174,8 @@ static enum pf_code read_values(struct cursor *cursor, struct format_view *view)
     case LAYOUT_LIST: return read_lists(cursor, view);
     case LAYOUT_ARRAY: return read_column(cursor, view->row_count * type->value_count, &view->children[0]);
     case LAYOUT_GROUP:
-        for (uint32_t i = 0; i < view->child_count; i++) PF_TRY(read_column(cursor, view->row_count, &view->children[i]));
+        for (uint32_t i = 0; i < view->child_count; i++)
+            PF_TRY(read_column(cursor, view->row_count, &view->children[i]));
         return PF_OK;
     }
     return PF_OK;
@@ -209,8 +210,10 @@ enum pf_code format_read_columns(const struct format_source *source, pf_str raw,
         const char *ignored = NULL;
         if ((size_t)(cursor.end - cursor.at) < sizeof column) return cut_off(&cursor, "its header is");
         memcpy(&column, cursor.at, sizeof column);
-        if (!wanted[i]) PF_TRY(take(&cursor, column.size_bytes, "all of it is", &ignored));
-        else PF_TRY(read_column(&cursor, row_count, wanted[i]));
+        if (!wanted[i])
+            PF_TRY(take(&cursor, column.size_bytes, "all of it is", &ignored));
+        else
+            PF_TRY(read_column(&cursor, row_count, wanted[i]));
         if (column.size_bytes < sizeof column) return cut_off(&cursor, "its size is");
     }
     if (cursor.at != cursor.end) return cut_off(&cursor, "what follows is");

@@ -34,11 +34,11 @@ struct sink {
     struct buffer order;
     /* the object being made */
     pf_str key;
-    struct object_file file;     /* directory */
-    struct buffer *kept;         /* store: blocks by partition */
+    struct object_file file; /* directory */
+    struct buffer *kept;     /* store: blocks by partition */
     uint64_t kept_bytes;
-    struct buffer out;           /* blocks or bytes on their way */
-    uint64_t position;           /* bytes in the file */
+    struct buffer out; /* blocks or bytes on their way */
+    uint64_t position; /* bytes in the file */
     struct format_entry *entries;
     size_t entry_count, entry_capacity;
     struct pf_exchange_slice *slices;
@@ -52,12 +52,15 @@ static enum pf_code read_options(const struct pf_copy_bind *bind, pf_str *out_na
     for (size_t i = 0; i < bind->option_count; i++) {
         const struct pf_copy_option *option = &bind->options[i];
         bool is_good = true;
-        if (pf_str_equal(option->name, PF_STR("output"))) *out_name = option->value;
-        else if (pf_str_equal(option->name, PF_STR("columns"))) *out_names = option->value;
+        if (pf_str_equal(option->name, PF_STR("output")))
+            *out_name = option->value;
+        else if (pf_str_equal(option->name, PF_STR("columns")))
+            *out_names = option->value;
         else if (pf_str_equal(option->name, PF_STR("partitions")))
             is_good = pf_str_to_i64(option->value, out_partitions) && *out_partitions >= 1 &&
                       *out_partitions <= PF_EXCHANGE_MAX_PARTITIONS;
-        else is_good = false;
+        else
+            is_good = false;
         if (!is_good)
             PF_FAIL(err, PF_INVALID, "FORMAT exchange: option %.*s = '%.*s'", PF_STR_ARG(option->name),
                     PF_STR_ARG(option->value));
@@ -257,8 +260,8 @@ static enum pf_code flush_partition(struct sink *sink, uint32_t partition, struc
     return PF_OK;
 }
 
-static enum pf_code append_rows(struct sink *sink, uint32_t partition, const struct pf_chunk *chunk,
-                                struct row_set set, struct pf_error *err) {
+static enum pf_code append_rows(struct sink *sink, uint32_t partition, const struct pf_chunk *chunk, struct row_set set,
+                                struct pf_error *err) {
     struct block_builder *block = &sink->partitions[partition];
     uint32_t count = sink->plan->column_count, skip = sink->plan->partition_count > 1 ? 1 : 0;
     if (!block->columns) {
@@ -376,8 +379,10 @@ static enum pf_code write_rest(struct sink *sink, struct pf_error *err) {
     enum pf_medium medium = choose_medium(options, size_bytes, sink->entry_count == 0 && sink->file.fd < 0);
     for (uint32_t p = 0; p < partitions; p++) {
         if (!sink->partitions[p].row_count) continue;
-        if (medium == PF_MEDIUM_DIRECTORY) PF_TRY(append_to_file(sink, p, err));
-        else PF_TRY(keep_block(sink, p, medium == PF_MEDIUM_STORE, err));
+        if (medium == PF_MEDIUM_DIRECTORY)
+            PF_TRY(append_to_file(sink, p, err));
+        else
+            PF_TRY(keep_block(sink, p, medium == PF_MEDIUM_STORE, err));
     }
     return medium == PF_MEDIUM_DIRECTORY ? finish_file(sink, err) : put_kept(sink, medium, err);
 }

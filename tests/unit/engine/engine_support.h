@@ -44,8 +44,10 @@ static inline pf_str bench_ask(struct pf_test *test, struct bench *bench, const 
         if (!chunk) break;
         for (uint64_t i = 0; i < chunk->row_count; i++) {
             if (text.len) pf_buf_put_char(&text, '\n');
-            if (as_json) pf_vec_print_json(&chunk->columns[0], i, &text);
-            else pf_vec_print(&chunk->columns[0], i, &text);
+            if (as_json)
+                pf_vec_print_json(&chunk->columns[0], i, &text);
+            else
+                pf_vec_print(&chunk->columns[0], i, &text);
         }
     }
     pf_rows_close(rows);

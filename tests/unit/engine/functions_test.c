@@ -18,7 +18,8 @@ struct printer {
 };
 
 static enum pf_code fail_if(struct printer *printer, const char *where, struct pf_error *err) {
-    if (pf_str_equal(printer->fail_at, pf_str_from_cstr(where))) PF_FAIL(err, PF_THROTTLED, "told to fail in %s", where);
+    if (pf_str_equal(printer->fail_at, pf_str_from_cstr(where)))
+        PF_FAIL(err, PF_THROTTLED, "told to fail in %s", where);
     return PF_OK;
 }
 
@@ -67,7 +68,9 @@ static enum pf_code finish_copy(void *sink, struct pf_error *err) {
     return fail_if(printer, "finish", err);
 }
 
-static void abandon_copy(void *sink) { atomic_fetch_add(&((struct printer *)sink)->abandoned, 1); }
+static void abandon_copy(void *sink) {
+    atomic_fetch_add(&((struct printer *)sink)->abandoned, 1);
+}
 
 static void free_printer(void *what) {
     struct printer *printer = what;
@@ -80,7 +83,8 @@ static struct printer *register_printer(struct pf_test *test, struct bench *benc
     pthread_mutex_init(&printer->mutex, NULL);
     pf_buf_init(&printer->text, 1 << 26);
     pf_arena_defer(test->arena, free_printer, printer);
-    struct pf_copy_function function = {"printer", printer, bind_copy, open_copy, write_copy, finish_copy, abandon_copy};
+    struct pf_copy_function function = {"printer",  printer,     bind_copy,   open_copy,
+                                        write_copy, finish_copy, abandon_copy};
     CHECK_OK(pf_engine_register_copy(bench->engine, &function, &test->err));
     return printer;
 }
@@ -94,7 +98,8 @@ static enum pf_code copy_to(struct pf_test *test, struct bench *bench, const cha
 TEST(copies_rows_to_a_function_of_ours) {
     struct bench *bench = bench_open_plain(test);
     struct printer *printer = register_printer(test, bench);
-    CHECK_OK(copy_to(test, bench, "SELECT 1 AS a, ['x', NULL] AS b, NULL::DATE AS c", ", partitions 16, output 'o 1', flag"));
+    CHECK_OK(copy_to(test, bench, "SELECT 1 AS a, ['x', NULL] AS b, NULL::DATE AS c",
+                     ", partitions 16, output 'o 1', flag"));
     CHECK_STR(pf_buf_view(&printer->text), "1|[x, NULL]|NULL\n");
     CHECK_CONTAINS(pf_str_from_cstr(printer->seen_options), "partitions=16;");
     CHECK_CONTAINS(pf_str_from_cstr(printer->seen_options), "output=o 1;");
@@ -102,9 +107,11 @@ TEST(copies_rows_to_a_function_of_ours) {
     CHECK_INT(printer->abandoned, 0);
     /* Vectors that joins leave behind are flat when they come. */
     pf_buf_reset(&printer->text);
-    CHECK_OK(copy_to(test, bench,
-                     "SELECT {'s': b.s, 'l': [b.s]}, b.s FROM range(3) a(i) JOIN (SELECT range i, 'text number ' || range s FROM "
-                     "range(2)) b ON a.i % 2 = b.i ORDER BY a.i", ""));
+    CHECK_OK(copy_to(
+        test, bench,
+        "SELECT {'s': b.s, 'l': [b.s]}, b.s FROM range(3) a(i) JOIN (SELECT range i, 'text number ' || range s FROM "
+        "range(2)) b ON a.i % 2 = b.i ORDER BY a.i",
+        ""));
     CHECK_STR(pf_buf_view(&printer->text), "{'s': text number 0, 'l': [text number 0]}|text number 0\n"
                                            "{'s': text number 1, 'l': [text number 1]}|text number 1\n"
                                            "{'s': text number 0, 'l': [text number 0]}|text number 0\n");
@@ -114,7 +121,8 @@ TEST(opens_a_sink_for_each_thread) {
     struct pf_engine_options options = {.threads = 2};
     struct bench *bench = bench_open(test, &options);
     struct printer *printer = register_printer(test, bench);
-    CHECK_OK(copy_to(test, bench, "SELECT count(*) FROM range(1000000) GROUP BY range % 50000", ", PER_THREAD_OUTPUT true"));
+    CHECK_OK(
+        copy_to(test, bench, "SELECT count(*) FROM range(1000000) GROUP BY range % 50000", ", PER_THREAD_OUTPUT true"));
     CHECK_TRUE(printer->opened >= 1 && printer->opened <= 3);
     CHECK_INT(printer->finished, printer->opened);
     CHECK_INT(printer->text.len, 50000 * 3);
@@ -174,7 +182,9 @@ static enum pf_code start_scan(void *context, void *plan, void **out_run, struct
     *out_run = counter;
     return PF_OK;
 }
-static void stop_scan(void *run) { (void)run; }
+static void stop_scan(void *run) {
+    (void)run;
+}
 
 static enum pf_code open_scan(void *context, void *run, const uint32_t *projection, size_t count, void **out_scan,
                               struct pf_error *err) {
@@ -265,7 +275,8 @@ TEST(scans_a_function_of_ours) {
               "9000 161000");
     CHECK_STR(bench_ask(test, bench, "SELECT sum(col2.n[1]) || ' ' || sum(len(col2.n)) FROM counter('x')", false),
               "25000000 5000");
-    CHECK_STR(bench_ask(test, bench, "SELECT col2 FROM counter('x') WHERE col0 = 4321", false), "{'n': [4321], 's': x}");
+    CHECK_STR(bench_ask(test, bench, "SELECT col2 FROM counter('x') WHERE col0 = 4321", false),
+              "{'n': [4321], 's': x}");
     CHECK_INT(counter->opened, counter->closed);
     CHECK_CONTAINS(bench_ask(test, bench, "SELECT explain_value FROM (SELECT 'x' AS explain_value)", false), "x");
 }
@@ -273,10 +284,13 @@ TEST(scans_a_function_of_ours) {
 TEST(scans_again_in_a_recursive_query) {
     struct bench *bench = bench_open_plain(test);
     struct counter *counter = register_counter(test, bench);
-    CHECK_STR(bench_ask(test, bench,
-                        "WITH RECURSIVE r AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM r, (SELECT count(*) c FROM counter('x')) "
-                        "WHERE n < 3 AND c = 10000) SELECT max(n) FROM r", false),
-              "3");
+    CHECK_STR(
+        bench_ask(
+            test, bench,
+            "WITH RECURSIVE r AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM r, (SELECT count(*) c FROM counter('x')) "
+            "WHERE n < 3 AND c = 10000) SELECT max(n) FROM r",
+            false),
+        "3");
     CHECK_TRUE(counter->runs >= 1);
     CHECK_INT(counter->opened, counter->closed);
 }

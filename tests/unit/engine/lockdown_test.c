@@ -72,11 +72,20 @@ TEST(stays_inside_the_allowed_folders) {
 TEST(keeps_its_settings) {
     const char *folder = pf_test_folder();
     struct bench *bench = open_locked(test, folder);
-    static const char *const REFUSED[] = {
-        "SET threads=1", "SET memory_limit='1TB'", "SET enable_external_access=true", "SET lock_configuration=false",
-        "SET allowed_directories=['/']", "SET autoinstall_known_extensions=true", "SET home_directory='/tmp'",
-        "SET extension_directory='/tmp'", "SET temp_directory='/tmp'", "SET profiling_output='/tmp/p'",
-        "SET allow_persistent_secrets=true", "RESET threads", "PRAGMA threads=1", "SET disabled_optimizers=''"};
+    static const char *const REFUSED[] = {"SET threads=1",
+                                          "SET memory_limit='1TB'",
+                                          "SET enable_external_access=true",
+                                          "SET lock_configuration=false",
+                                          "SET allowed_directories=['/']",
+                                          "SET autoinstall_known_extensions=true",
+                                          "SET home_directory='/tmp'",
+                                          "SET extension_directory='/tmp'",
+                                          "SET temp_directory='/tmp'",
+                                          "SET profiling_output='/tmp/p'",
+                                          "SET allow_persistent_secrets=true",
+                                          "RESET threads",
+                                          "PRAGMA threads=1",
+                                          "SET disabled_optimizers=''"};
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
         if (run(test, bench, REFUSED[i], folder) == PF_OK) FAIL("allowed: %s", REFUSED[i]);
     CHECK_OK(run(test, bench, "SET TimeZone='Europe/Berlin'", folder));

@@ -58,8 +58,8 @@ TEST(tells_kind_tables_and_functions) {
 TEST(refuses_what_is_not_one_statement) {
     struct bench *bench = bench_open_plain(test);
     struct pf_statement statement;
-    CHECK_FAILS(pf_session_parse(bench->session, PF_STR("SELECT * FROM"), test->arena, &statement, &test->err), PF_INVALID,
-                "syntax error at end of input (at character 14)");
+    CHECK_FAILS(pf_session_parse(bench->session, PF_STR("SELECT * FROM"), test->arena, &statement, &test->err),
+                PF_INVALID, "syntax error at end of input (at character 14)");
     CHECK_FAILS(pf_session_parse(bench->session, PF_STR("SELEC 1"), test->arena, &statement, &test->err), PF_INVALID,
                 "SELEC");
     CHECK_FAILS(pf_session_parse(bench->session, PF_STR("SELECT 1; SELECT 2"), test->arena, &statement, &test->err),

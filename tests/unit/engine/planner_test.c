@@ -29,7 +29,8 @@ static void define(struct pf_test *test, struct bench *bench, const char *name, 
 }
 
 static void define_all(struct pf_test *test, struct bench *bench) {
-    define(test, bench, "fact", "main.fact@1", "k BIGINT;d INTEGER;v DECIMAL(15,2);t STRUCT(a INTEGER, b VARCHAR[])", 6000000);
+    define(test, bench, "fact", "main.fact@1", "k BIGINT;d INTEGER;v DECIMAL(15,2);t STRUCT(a INTEGER, b VARCHAR[])",
+           6000000);
     define(test, bench, "dim", "main.dim@1", "d INTEGER;name VARCHAR", 100);
     define(test, bench, "mid", "main.mid@1", "k BIGINT;x VARCHAR", 150000);
 }
@@ -46,10 +47,11 @@ TEST(plans_with_estimates_of_the_same_shape) {
     struct bench *bench = open_planner(test);
     struct pf_plan_texts texts;
     define_all(test, bench);
-    CHECK_OK(pf_session_plan(bench->session,
-                             PF_STR("SELECT name, x, sum(v) FROM fact JOIN dim USING (d) JOIN mid USING (k) WHERE x = 'a' "
-                                    "GROUP BY ALL ORDER BY 3 DESC LIMIT 10"),
-                             test->arena, &texts, &test->err));
+    CHECK_OK(
+        pf_session_plan(bench->session,
+                        PF_STR("SELECT name, x, sum(v) FROM fact JOIN dim USING (d) JOIN mid USING (k) WHERE x = 'a' "
+                               "GROUP BY ALL ORDER BY 3 DESC LIMIT 10"),
+                        test->arena, &texts, &test->err));
     pf_json *plan, *estimates;
     CHECK_OK(pf_json_parse(texts.plan_json, test->arena, "plan", &plan, &test->err));
     CHECK_OK(pf_json_parse(texts.estimates_json, test->arena, "estimates", &estimates, &test->err));
@@ -84,7 +86,8 @@ TEST(follows_a_table_that_changes) {
     struct pf_plan_texts texts;
     define(test, bench, "t", "main.t@1", "a INTEGER", 5);
     define(test, bench, "t", "main.t@1", "a INTEGER", 5);
-    CHECK_FAILS(pf_session_plan(bench->session, PF_STR("SELECT b FROM t"), test->arena, &texts, &test->err), PF_INVALID, "\"b\"");
+    CHECK_FAILS(pf_session_plan(bench->session, PF_STR("SELECT b FROM t"), test->arena, &texts, &test->err), PF_INVALID,
+                "\"b\"");
     define(test, bench, "T", "main.t@2", "a INTEGER;b TIMESTAMP WITH TIME ZONE", 7);
     CHECK_OK(pf_session_plan(bench->session, PF_STR("SELECT b FROM t"), test->arena, &texts, &test->err));
     CHECK_CONTAINS(texts.plan_json, "main.t@2");
@@ -104,12 +107,14 @@ TEST(says_why_it_cannot_plan) {
     struct bench *bench = open_planner(test);
     struct pf_plan_texts texts;
     define_all(test, bench);
-    CHECK_FAILS(pf_session_plan(bench->session, PF_STR("SELECT nope FROM fact"), test->arena, &texts, &test->err), PF_INVALID,
-                "nope");
-    CHECK_FAILS(pf_session_plan(bench->session, PF_STR("SELECT * FROM fict"), test->arena, &texts, &test->err), PF_INVALID,
-                "fict");
-    CHECK_FAILS(pf_session_plan(bench->session, PF_STR("PIVOT dim ON name"), test->arena, &texts, &test->err), PF_UNSUPPORTED, "");
-    CHECK_FAILS(pf_session_run(bench->session, PF_STR("SELECT count(*) FROM fact"), &test->err), PF_INVALID, "for planning");
+    CHECK_FAILS(pf_session_plan(bench->session, PF_STR("SELECT nope FROM fact"), test->arena, &texts, &test->err),
+                PF_INVALID, "nope");
+    CHECK_FAILS(pf_session_plan(bench->session, PF_STR("SELECT * FROM fict"), test->arena, &texts, &test->err),
+                PF_INVALID, "fict");
+    CHECK_FAILS(pf_session_plan(bench->session, PF_STR("PIVOT dim ON name"), test->arena, &texts, &test->err),
+                PF_UNSUPPORTED, "");
+    CHECK_FAILS(pf_session_run(bench->session, PF_STR("SELECT count(*) FROM fact"), &test->err), PF_INVALID,
+                "for planning");
 }
 
 TEST(defines_views_for_running) {

@@ -33,7 +33,8 @@ static int check_same_text(struct pf_test *test, struct bench *bench, pf_str sql
 
 TEST_WITH_LIMIT(prints_every_type_as_duckdb_does, 60) {
     struct bench *bench = bench_open_plain(test);
-    pf_str names = bench_ask(test, bench, "SELECT column_name FROM (DESCRIBE SELECT * FROM test_all_types())", false), name;
+    pf_str names = bench_ask(test, bench, "SELECT column_name FROM (DESCRIBE SELECT * FROM test_all_types())", false),
+           name;
     int columns = 0;
     while (pf_str_next(&names, '\n', &name)) {
         /* DuckDB's cast of the largest TIMESTAMPTZ is off by a millisecond (1.5.5 with ICU). */
@@ -104,9 +105,10 @@ TEST_WITH_LIMIT(prints_random_numbers_as_duckdb_does, 60) {
     };
     CHECK_OK(pf_session_run(bench->session, PF_STR("SELECT setseed(0.42)"), &test->err));
     for (size_t i = 0; i < sizeof VALUES / sizeof *VALUES; i++) {
-        CHECK_OK(pf_session_run(bench->session,
-                                pf_arena_printf(test->arena, "CREATE OR REPLACE TABLE r AS SELECT %s AS v FROM range(3000)", VALUES[i]),
-                                &test->err));
+        CHECK_OK(pf_session_run(
+            bench->session,
+            pf_arena_printf(test->arena, "CREATE OR REPLACE TABLE r AS SELECT %s AS v FROM range(3000)", VALUES[i]),
+            &test->err));
         CHECK_INT(check_same_text(test, bench, PF_STR("SELECT v, v::VARCHAR FROM r")), 3000);
     }
 }
@@ -157,22 +159,27 @@ TEST(prints_json) {
         {"interval '1 day'", "\"1 day\""},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
-        CHECK_STR(bench_ask(test, bench, pf_arena_printf(test->arena, "SELECT %s", CASES[i][0]).ptr, true), CASES[i][1]);
+        CHECK_STR(bench_ask(test, bench, pf_arena_printf(test->arena, "SELECT %s", CASES[i][0]).ptr, true),
+                  CASES[i][1]);
 }
 
 TEST(prints_what_joins_and_nesting_make) {
     struct bench *bench = bench_open_plain(test);
     /* Joins give dictionary vectors, also inside structs and lists. */
-    CHECK_STR(bench_ask(test, bench,
-                        "SELECT sum(hash({'k': a.i, 's': b.s, 'l': [b.s, a.i::varchar]}::varchar) % 1000) = "
-                        "       sum(hash(x) % 1000) FROM range(5000) a(i) JOIN (SELECT range i, 'v' || range s FROM range(50)) b "
-                        "ON a.i % 50 = b.i, LATERAL (SELECT {'k': a.i, 's': b.s, 'l': [b.s, a.i::varchar]}::varchar x)",
-                        false),
-              "true");
-    pf_str rows = bench_ask(test, bench,
-                            "SELECT {'k': a.i, 's': b.s, 'l': [b.s, NULL]} FROM range(5000) a(i) JOIN "
-                            "(SELECT range i, 'a longer text ' || range s FROM range(50)) b ON a.i % 50 = b.i ORDER BY a.i",
-                            false);
-    CHECK_TRUE(pf_str_starts_with(rows, PF_STR("{'k': 0, 's': a longer text 0, 'l': [a longer text 0, NULL]}\n{'k': 1, ")));
+    CHECK_STR(
+        bench_ask(
+            test, bench,
+            "SELECT sum(hash({'k': a.i, 's': b.s, 'l': [b.s, a.i::varchar]}::varchar) % 1000) = "
+            "       sum(hash(x) % 1000) FROM range(5000) a(i) JOIN (SELECT range i, 'v' || range s FROM range(50)) b "
+            "ON a.i % 50 = b.i, LATERAL (SELECT {'k': a.i, 's': b.s, 'l': [b.s, a.i::varchar]}::varchar x)",
+            false),
+        "true");
+    pf_str rows =
+        bench_ask(test, bench,
+                  "SELECT {'k': a.i, 's': b.s, 'l': [b.s, NULL]} FROM range(5000) a(i) JOIN "
+                  "(SELECT range i, 'a longer text ' || range s FROM range(50)) b ON a.i % 50 = b.i ORDER BY a.i",
+                  false);
+    CHECK_TRUE(
+        pf_str_starts_with(rows, PF_STR("{'k': 0, 's': a longer text 0, 'l': [a longer text 0, NULL]}\n{'k': 1, ")));
     CHECK_CONTAINS(rows, "{'k': 4999, 's': a longer text 49, 'l': [a longer text 49, NULL]}");
 }

@@ -22,8 +22,8 @@ TEST_WITH_LIMIT(streams_without_keeping_rows, 60) {
     struct pf_rows *rows;
     const struct pf_chunk *chunk;
     int64_t count = 0, sum = 0, before = resident_bytes();
-    CHECK_OK(pf_session_query(bench->session, PF_STR("SELECT range, range AS b, range AS c FROM range(20000000)"), &rows,
-                              &test->err));
+    CHECK_OK(pf_session_query(bench->session, PF_STR("SELECT range, range AS b, range AS c FROM range(20000000)"),
+                              &rows, &test->err));
     for (;;) {
         CHECK_OK(pf_rows_next(rows, &chunk, &test->err));
         if (!chunk) break;
@@ -58,9 +58,11 @@ TEST_WITH_LIMIT(stops_a_query_from_another_thread, 60) {
     CHECK_STR(bench_ask(test, bench, "SELECT 1", false), "1");
     pthread_create(&thread, NULL, interrupt_later, bench->session);
     int64_t start = pf_clock_mono_ms();
-    CHECK_FAILS(pf_session_run(bench->session, PF_STR("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = 7"),
-                               &test->err),
-                PF_CANCELLED, "");
+    CHECK_FAILS(
+        pf_session_run(bench->session,
+                       PF_STR("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = 7"),
+                       &test->err),
+        PF_CANCELLED, "");
     pthread_join(thread, NULL);
     CHECK_TRUE(pf_clock_mono_ms() - start < 10000);
     CHECK_STR(bench_ask(test, bench, "SELECT 2", false), "2");
@@ -120,15 +122,19 @@ TEST(finds_corrupt_parquet) {
 TEST(runs_out_of_memory_with_an_error) {
     struct pf_engine_options options = {.threads = 1, .memory_limit_bytes = 20 << 20};
     struct bench *bench = bench_open(test, &options);
-    CHECK_FAILS(pf_session_run(bench->session, PF_STR("SELECT count(*) FROM (SELECT DISTINCT range, range::VARCHAR || 'a long text' FROM range(5000000))"),
-                               &test->err),
-                PF_NO_MEMORY, "Out of Memory");
+    CHECK_FAILS(
+        pf_session_run(
+            bench->session,
+            PF_STR("SELECT count(*) FROM (SELECT DISTINCT range, range::VARCHAR || 'a long text' FROM range(5000000))"),
+            &test->err),
+        PF_NO_MEMORY, "Out of Memory");
     CHECK_STR(bench_ask(test, bench, "SELECT 1", false), "1");
 }
 
 TEST(runs_statements_that_duckdb_splits) {
     struct bench *bench = bench_open_plain(test);
-    CHECK_OK(pf_session_run(bench->session, PF_STR("CREATE TABLE c AS SELECT 'x' k, 2000 y, 1 p UNION ALL SELECT 'x', 2010, 2"),
+    CHECK_OK(pf_session_run(bench->session,
+                            PF_STR("CREATE TABLE c AS SELECT 'x' k, 2000 y, 1 p UNION ALL SELECT 'x', 2010, 2"),
                             &test->err));
     CHECK_STR(bench_ask(test, bench, "SELECT sum(\"2010\") FROM (PIVOT c ON y USING sum(p))", false), "2");
     CHECK_STR(bench_ask(test, bench, "PIVOT c ON y USING sum(p)", false), "x");

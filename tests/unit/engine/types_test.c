@@ -8,10 +8,21 @@ static pf_str parsed(struct pf_test *test, const char *sql) {
 }
 
 TEST(reads_types_and_prints_them_alike) {
-    static const char *const SAME[] = {
-        "INTEGER", "DECIMAL(15,2)", "VARCHAR[]", "INTEGER[3]", "DECIMAL(38,0)[][2]", "JSON", "TIMESTAMPTZ", "\"NULL\"",
-        "STRUCT(\"a\" INTEGER, \"b c\" VARCHAR[])", "MAP(VARCHAR, STRUCT(\"x\" DOUBLE))",
-        "UNION(\"num\" INTEGER, \"str\" VARCHAR)", "ENUM('a', 'b''c')", "GEOMETRY", "BIGNUM", "TIME_NS"};
+    static const char *const SAME[] = {"INTEGER",
+                                       "DECIMAL(15,2)",
+                                       "VARCHAR[]",
+                                       "INTEGER[3]",
+                                       "DECIMAL(38,0)[][2]",
+                                       "JSON",
+                                       "TIMESTAMPTZ",
+                                       "\"NULL\"",
+                                       "STRUCT(\"a\" INTEGER, \"b c\" VARCHAR[])",
+                                       "MAP(VARCHAR, STRUCT(\"x\" DOUBLE))",
+                                       "UNION(\"num\" INTEGER, \"str\" VARCHAR)",
+                                       "ENUM('a', 'b''c')",
+                                       "GEOMETRY",
+                                       "BIGNUM",
+                                       "TIME_NS"};
     for (size_t i = 0; i < sizeof SAME / sizeof *SAME; i++) CHECK_STR(parsed(test, SAME[i]), SAME[i]);
     CHECK_STR(parsed(test, "int"), "INTEGER");
     CHECK_STR(parsed(test, "timestamp with time zone"), "TIMESTAMPTZ");
@@ -21,8 +32,18 @@ TEST(reads_types_and_prints_them_alike) {
 }
 
 TEST(refuses_what_is_not_a_type) {
-    static const char *const BAD[] = {"", "INTEGERS", "DECIMAL(39,1)", "DECIMAL(4,5)", "INTEGER[", "STRUCT()", "MAP(INTEGER)",
-                                      "ENUM(a)", "INTEGER INTEGER", "LIST", "INTEGER); DROP TABLE x", "INTEGER[0]"};
+    static const char *const BAD[] = {"",
+                                      "INTEGERS",
+                                      "DECIMAL(39,1)",
+                                      "DECIMAL(4,5)",
+                                      "INTEGER[",
+                                      "STRUCT()",
+                                      "MAP(INTEGER)",
+                                      "ENUM(a)",
+                                      "INTEGER INTEGER",
+                                      "LIST",
+                                      "INTEGER); DROP TABLE x",
+                                      "INTEGER[0]"};
     const struct pf_type *type;
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
         CHECK_FAILS(pf_type_parse(pf_str_from_cstr(BAD[i]), test->arena, &type, &test->err), PF_INVALID, "not a type");
@@ -53,6 +74,6 @@ TEST(reads_the_types_of_all_columns_back) {
 TEST(names_the_column_whose_type_cannot_cross) {
     struct bench *bench = bench_open_plain(test);
     struct pf_rows *rows;
-    CHECK_FAILS(pf_session_query(bench->session, PF_STR("SELECT 1 AS a, 42::VARIANT AS v"), &rows, &test->err), PF_UNSUPPORTED,
-                "column 'v'");
+    CHECK_FAILS(pf_session_query(bench->session, PF_STR("SELECT 1 AS a, 42::VARIANT AS v"), &rows, &test->err),
+                PF_UNSUPPORTED, "column 'v'");
 }

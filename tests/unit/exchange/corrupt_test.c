@@ -13,21 +13,23 @@ static enum pf_code read_all(struct pf_test *test, struct bench *bench, const st
     struct pf_exchange_input input = {.name = PF_STR("in"), .outputs = output, .output_count = 1};
     PF_TRY(pf_exchange_bind_input(bench->exchange, &input, &test->err));
     enum pf_code code = pf_session_scalar(
-        bench->session, PF_STR("SELECT count(*) || ' ' || bit_xor(hash(c0, c1, c2)) FROM exchange_read('in')"), test->arena,
-        out_text, &test->err);
+        bench->session, PF_STR("SELECT count(*) || ' ' || bit_xor(hash(c0, c1, c2)) FROM exchange_read('in')"),
+        test->arena, out_text, &test->err);
     pf_exchange_unbind_input(bench->exchange, PF_STR("in"));
     return code;
 }
 
-static const char QUERY[] = "SELECT (range % 3)::USMALLINT, range, CASE WHEN range % 2 = 0 THEN NULL ELSE 'a text of ' || range END, "
-                            "[range, NULL] FROM range(9)";
+static const char QUERY[] =
+    "SELECT (range % 3)::USMALLINT, range, CASE WHEN range % 2 = 0 THEN NULL ELSE 'a text of ' || range END, "
+    "[range, NULL] FROM range(9)";
 
 TEST_WITH_LIMIT(finds_every_flipped_byte_of_a_file, 120) {
     struct bench *bench = bench_open_files(test, 1);
     struct pf_exchange_output output = bench_write(test, bench, QUERY, 3);
     CHECK_INT(output.object_count, 1);
     CHECK_INT(output.objects[0].medium, PF_MEDIUM_DIRECTORY);
-    pf_str path = pf_arena_printf(test->arena, "%s/%.*s", pf_test_folder(), PF_STR_ARG(output.objects[0].key)), good, text;
+    pf_str path = pf_arena_printf(test->arena, "%s/%.*s", pf_test_folder(), PF_STR_ARG(output.objects[0].key)), good,
+           text;
     pf_str bytes = pf_test_read_file(path.ptr);
     CHECK_OK(read_all(test, bench, &output, &good));
     char *copy = pf_arena_alloc(test->arena, bytes.len);
@@ -96,7 +98,8 @@ TEST(says_that_the_folder_is_full_and_cleans_up) {
     struct rlimit limit = {1 << 20, 1 << 20};
     signal(SIGXFSZ, SIG_IGN);
     CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    CHECK_CODE(try_write(test, bench, "SELECT (range % 4)::USMALLINT, hash(range) FROM range(2000000)", 4, &output), PF_NO_MEMORY);
+    CHECK_CODE(try_write(test, bench, "SELECT (range % 4)::USMALLINT, hash(range) FROM range(2000000)", 4, &output),
+               PF_NO_MEMORY);
     CHECK_CONTAINS(pf_str_from_cstr(test->err.message), "the exchange folder is full");
     CHECK_CONTAINS(pf_str_from_cstr(test->err.message), pf_test_folder());
     CHECK_INT(access(pf_arena_printf(test->arena, "%s/q/1/0.0.0.px", pf_test_folder()).ptr, F_OK), -1);
@@ -112,7 +115,9 @@ TEST(runs_out_of_its_budget_with_an_error) {
     options.memory_bytes = 1 << 20;
     struct bench *bench = bench_open(test, &options, 1);
     struct pf_exchange_output output;
-    CHECK_CODE(try_write(test, bench, "SELECT (range % 64)::USMALLINT, hash(range), repeat('x', 100) FROM range(300000)", 64, &output),
+    CHECK_CODE(try_write(test, bench,
+                         "SELECT (range % 64)::USMALLINT, hash(range), repeat('x', 100) FROM range(300000)", 64,
+                         &output),
                PF_NO_MEMORY);
     CHECK_OK(try_write(test, bench, "SELECT (range % 2)::USMALLINT, hash(range) FROM range(300000)", 2, &output));
     CHECK_INT(output.rows, 300000);
@@ -131,23 +136,32 @@ TEST(refuses_wrong_statements) {
     CHECK_FAILS(try_write(test, bench, "SELECT 4::USMALLINT, 1", 4, &output), PF_BUG, "partition number 4 of 4");
     CHECK_FAILS(try_write(test, bench, "SELECT NULL::USMALLINT, 1", 4, &output), PF_BUG, "partition number");
     CHECK_FAILS(try_write(test, bench, "SELECT 1", 100000, &output), PF_INVALID, "partitions");
-    CHECK_FAILS(pf_session_run(bench->session, PF_STR("FROM exchange_read('nothing')"), &test->err), PF_NOT_FOUND, "nothing");
+    CHECK_FAILS(pf_session_run(bench->session, PF_STR("FROM exchange_read('nothing')"), &test->err), PF_NOT_FOUND,
+                "nothing");
     CHECK_FAILS(pf_session_run(bench->session,
-                               pf_arena_printf(test->arena, "COPY (SELECT 1) TO '%s/copy' (FORMAT exchange, OUTPUT 'x', PER_THREAD_OUTPUT true)",
-                                               pf_test_folder()),
+                               pf_arena_printf(
+                                   test->arena,
+                                   "COPY (SELECT 1) TO '%s/copy' (FORMAT exchange, OUTPUT 'x', PER_THREAD_OUTPUT true)",
+                                   pf_test_folder()),
                                &test->err),
                 PF_NOT_FOUND, "not begun");
     pf_str path;
     static const char *const KEYS[] = {"", "/a", "a/../b", "a//b", "..", "a/"};
     for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++)
-        CHECK_CODE(pf_exchange_begin_output(bench->exchange, PF_STR("o"), pf_str_from_cstr(KEYS[i]), test->arena, &path, &test->err),
+        CHECK_CODE(pf_exchange_begin_output(bench->exchange, PF_STR("o"), pf_str_from_cstr(KEYS[i]), test->arena, &path,
+                                            &test->err),
                    PF_BUG);
     CHECK_CODE(pf_exchange_take_output(bench->exchange, PF_STR("o"), test->arena, &output, &test->err), PF_NOT_FOUND);
 }
 
 TEST(checks_outputs_that_come_as_json) {
     static const char *const BAD[] = {
-        "", "{}", "[]", "{\"v\":2,\"p\":1}", "{\"v\":1,\"p\":0}", "{\"v\":1,\"p\":99999}",
+        "",
+        "{}",
+        "[]",
+        "{\"v\":2,\"p\":1}",
+        "{\"v\":1,\"p\":0}",
+        "{\"v\":1,\"p\":99999}",
         "{\"v\":1,\"s\":\"\",\"p\":2,\"o\":[{\"m\":9,\"k\":\"x\",\"b\":80,\"f\":0,\"s\":[]}]}",
         "{\"v\":1,\"s\":\"\",\"p\":2,\"o\":[{\"m\":1,\"k\":\"../x\",\"b\":80,\"f\":0,\"s\":[]}]}",
         "{\"v\":1,\"s\":\"\",\"p\":2,\"o\":[{\"m\":1,\"k\":\"x\",\"b\":-1,\"f\":0,\"s\":[]}]}",

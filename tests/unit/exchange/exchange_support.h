@@ -95,11 +95,12 @@ static inline enum pf_code try_write(struct pf_test *test, struct bench *bench, 
                                      struct pf_exchange_output *out_output) {
     pf_str path;
     PF_TRY(pf_exchange_begin_output(bench->exchange, PF_STR("out"), PF_STR("q/1/0.0"), test->arena, &path, &test->err));
-    pf_str sql = pf_arena_printf(test->arena,
-                                 "COPY (%s) TO '%.*s' (FORMAT exchange, OUTPUT 'out', PARTITIONS %d, PER_THREAD_OUTPUT true)",
-                                 query, PF_STR_ARG(path), partitions);
+    pf_str sql = pf_arena_printf(
+        test->arena, "COPY (%s) TO '%.*s' (FORMAT exchange, OUTPUT 'out', PARTITIONS %d, PER_THREAD_OUTPUT true)",
+        query, PF_STR_ARG(path), partitions);
     enum pf_code code = pf_session_run(bench->session, sql, &test->err);
-    if (code == PF_OK) return pf_exchange_take_output(bench->exchange, PF_STR("out"), test->arena, out_output, &test->err);
+    if (code == PF_OK)
+        return pf_exchange_take_output(bench->exchange, PF_STR("out"), test->arena, out_output, &test->err);
     pf_exchange_drop_output(bench->exchange, PF_STR("out"));
     return code;
 }
@@ -119,11 +120,8 @@ static inline struct pf_exchange_output bench_write(struct pf_test *test, struct
 
 static inline void bench_bind(struct pf_test *test, struct bench *bench, const struct pf_exchange_output *output,
                               int first, int count) {
-    struct pf_exchange_input input = {.name = PF_STR("in"),
-                                      .outputs = output,
-                                      .output_count = 1,
-                                      .first_partition = first,
-                                      .partition_count = count};
+    struct pf_exchange_input input = {
+        .name = PF_STR("in"), .outputs = output, .output_count = 1, .first_partition = first, .partition_count = count};
     CHECK_OK(pf_exchange_bind_input(bench->exchange, &input, &test->err));
 }
 

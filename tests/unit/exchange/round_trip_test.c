@@ -6,21 +6,25 @@ static void check_round_trip(struct pf_test *test, struct bench *bench, int part
     char query[200];
     if (partitions > 1)
         snprintf(query, sizeof query, "SELECT (hash(id) %% %d)::USMALLINT, * FROM t", partitions);
-    else snprintf(query, sizeof query, "SELECT * FROM t");
+    else
+        snprintf(query, sizeof query, "SELECT * FROM t");
     struct pf_exchange_output output = bench_write(test, bench, query, partitions);
     CHECK_INT(output.partition_count, partitions);
     bench_bind(test, bench, &output, 0, 0);
     CHECK_STR(bench_ask(test, bench, "SELECT count(*) FROM ((FROM t) EXCEPT ALL (FROM exchange_read('in')))"), "0");
     CHECK_STR(bench_ask(test, bench, "SELECT count(*) FROM ((FROM exchange_read('in')) EXCEPT ALL (FROM t))"), "0");
-    CHECK_STR(bench_ask(test, bench, "SELECT (SELECT count(*) FROM t) = (SELECT count(*) FROM exchange_read('in'))"), "true");
+    CHECK_STR(bench_ask(test, bench, "SELECT (SELECT count(*) FROM t) = (SELECT count(*) FROM exchange_read('in'))"),
+              "true");
     pf_exchange_unbind_input(bench->exchange, PF_STR("in"));
     for (int p = 0; p < partitions && partitions > 1; p += partitions > 8 ? 7 : 1) {
         bench_bind(test, bench, &output, p, 2);
-        snprintf(query, sizeof query,
-                 "SELECT count(*) FROM ((FROM t WHERE hash(id) %% %d IN (%d, %d)) EXCEPT ALL (FROM exchange_read('in')))",
-                 partitions, p, p + 1);
+        snprintf(
+            query, sizeof query,
+            "SELECT count(*) FROM ((FROM t WHERE hash(id) %% %d IN (%d, %d)) EXCEPT ALL (FROM exchange_read('in')))",
+            partitions, p, p + 1);
         CHECK_STR(bench_ask(test, bench, query), "0");
-        snprintf(query, sizeof query, "SELECT count(*) = (SELECT count(*) FROM t WHERE hash(id) %% %d IN (%d, %d)) FROM exchange_read('in')",
+        snprintf(query, sizeof query,
+                 "SELECT count(*) = (SELECT count(*) FROM t WHERE hash(id) %% %d IN (%d, %d)) FROM exchange_read('in')",
                  partitions, p, p + 1);
         CHECK_STR(bench_ask(test, bench, query), "true");
         pf_exchange_unbind_input(bench->exchange, PF_STR("in"));
@@ -28,7 +32,8 @@ static void check_round_trip(struct pf_test *test, struct bench *bench, int part
 }
 
 static void make_table(struct pf_test *test, struct bench *bench, const char *query) {
-    CHECK_OK(pf_session_run(bench->session, pf_arena_printf(test->arena, "CREATE OR REPLACE TABLE t AS %s", query), &test->err));
+    CHECK_OK(pf_session_run(bench->session, pf_arena_printf(test->arena, "CREATE OR REPLACE TABLE t AS %s", query),
+                            &test->err));
 }
 
 TEST_WITH_LIMIT(carries_every_type, 60) {
@@ -44,7 +49,8 @@ TEST_WITH_LIMIT(carries_any_number_of_partitions, 60) {
     struct bench *bench = bench_open_files(test, 2);
     make_table(test, bench,
                "SELECT range AS id, CASE WHEN range % 7 = 0 THEN NULL ELSE 'a text of some length ' || range END s, "
-               "[range, NULL, range * 2][1:(range % 4)::INT] l, {'x': range::DECIMAL(30,3), 'y': [range::VARCHAR]} st FROM range(50000)");
+               "[range, NULL, range * 2][1:(range % 4)::INT] l, {'x': range::DECIMAL(30,3), 'y': [range::VARCHAR]} st "
+               "FROM range(50000)");
     static const int COUNTS[] = {1, 2, 3, 16, 64};
     for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++) check_round_trip(test, bench, COUNTS[i]);
     make_table(test, bench, "SELECT range AS id FROM range(3)"); /* most partitions are empty */
@@ -71,7 +77,8 @@ TEST_WITH_LIMIT(makes_several_blocks_and_objects, 120) {
     options.directory = pf_str_from_cstr(pf_test_folder());
     options.memory_bytes = 1 << 20; /* small blocks */
     struct bench *bench = bench_open(test, &options, 2);
-    make_table(test, bench, "SELECT range AS id, range * 3 AS b, 'text number ' || (range % 1000) AS s FROM range(400000)");
+    make_table(test, bench,
+               "SELECT range AS id, range * 3 AS b, 'text number ' || (range % 1000) AS s FROM range(400000)");
     check_round_trip(test, bench, 16);
     /* A store: objects of a megabyte, each partition one range of them. */
     struct memory *memory = memory_new(test);
@@ -79,7 +86,8 @@ TEST_WITH_LIMIT(makes_several_blocks_and_objects, 120) {
     options.prefer_store = true;
     options.object_max_bytes = 1 << 20;
     struct bench *other = bench_open(test, &options, 2);
-    make_table(test, other, "SELECT range AS id, hash(range) AS b, 'text number ' || hash(range % 1000) AS s FROM range(300000)");
+    make_table(test, other,
+               "SELECT range AS id, hash(range) AS b, 'text number ' || hash(range % 1000) AS s FROM range(300000)");
     check_round_trip(test, other, 16);
     CHECK_TRUE(memory->count >= 4);
     struct pf_exchange_stats stats;
@@ -100,7 +108,8 @@ TEST(keeps_small_outputs_as_one_string) {
     check_round_trip(test, bench, 1);
     CHECK_INT(memory->count, 2);
     memory->get_count = 0;
-    struct pf_exchange_output output = bench_write(test, bench, "SELECT (id % 4)::USMALLINT, * FROM t WHERE id % 4 <> 2", 4);
+    struct pf_exchange_output output =
+        bench_write(test, bench, "SELECT (id % 4)::USMALLINT, * FROM t WHERE id % 4 <> 2", 4);
     CHECK_INT(output.object_count, 1);
     CHECK_INT(output.objects[0].medium, PF_MEDIUM_SMALL);
     bench_bind(test, bench, &output, 1, 2);
@@ -121,12 +130,16 @@ TEST(keeps_small_outputs_as_one_string) {
 
 TEST(keeps_the_schema_of_an_empty_output) {
     struct bench *bench = bench_open_files(test, 2);
-    struct pf_exchange_output output = bench_write(test, bench, "SELECT 1::USMALLINT, 1 AS a, ['x'] AS b WHERE 1 = 2", 4);
+    struct pf_exchange_output output =
+        bench_write(test, bench, "SELECT 1::USMALLINT, 1 AS a, ['x'] AS b WHERE 1 = 2", 4);
     CHECK_INT(output.rows, 0);
     CHECK_INT(output.object_count, 0);
     bench_bind(test, bench, &output, 0, 0);
-    CHECK_STR(bench_ask(test, bench, "SELECT string_agg(column_name || ' ' || column_type, ', ') FROM (DESCRIBE FROM exchange_read('in'))"),
-              "c0 INTEGER, c1 VARCHAR[]");
+    CHECK_STR(
+        bench_ask(
+            test, bench,
+            "SELECT string_agg(column_name || ' ' || column_type, ', ') FROM (DESCRIBE FROM exchange_read('in'))"),
+        "c0 INTEGER, c1 VARCHAR[]");
     CHECK_STR(bench_ask(test, bench, "SELECT count(*) FROM exchange_read('in')"), "0");
     pf_exchange_unbind_input(bench->exchange, PF_STR("in"));
 }
@@ -135,19 +148,23 @@ TEST(reads_only_the_columns_asked_for) {
     struct bench *bench = bench_open_files(test, 1);
     struct pf_exchange_output output =
         bench_write(test, bench, "SELECT range a, 'text ' || range b, [range] c, range * 2 d FROM range(10000)", 1);
-    struct pf_exchange_input input = {.name = PF_STR("in"),
-                                      .outputs = &output,
-                                      .output_count = 1,
-                                      .schema = PF_STR("[[\"a\",\"BIGINT\"],[\"b\",\"VARCHAR\"],[\"c\",\"BIGINT[]\"],[\"d\",\"BIGINT\"]]")};
+    struct pf_exchange_input input = {
+        .name = PF_STR("in"),
+        .outputs = &output,
+        .output_count = 1,
+        .schema = PF_STR("[[\"a\",\"BIGINT\"],[\"b\",\"VARCHAR\"],[\"c\",\"BIGINT[]\"],[\"d\",\"BIGINT\"]]")};
     CHECK_OK(pf_exchange_bind_input(bench->exchange, &input, &test->err));
     CHECK_STR(bench_ask(test, bench, "SELECT sum(d) FROM exchange_read('in')"), "99990000");
     CHECK_STR(bench_ask(test, bench, "SELECT max(b) FROM exchange_read('in')"), "text 9999");
     CHECK_STR(bench_ask(test, bench, "SELECT sum(c[1]) + sum(a) FROM exchange_read('in') WHERE d > 100"), "99987450");
-    CHECK_STR(bench_ask(test, bench,
-                        "SELECT count(*) FROM exchange_read('in') x JOIN exchange_read('in') y ON x.a = y.d"), "5000");
-    CHECK_STR(bench_ask(test, bench,
-                        "WITH RECURSIVE r AS (SELECT 0 n UNION ALL SELECT n + 1 FROM r JOIN exchange_read('in') ON a = n "
-                        "WHERE n < 5) SELECT max(n) FROM r"), "5");
+    CHECK_STR(
+        bench_ask(test, bench, "SELECT count(*) FROM exchange_read('in') x JOIN exchange_read('in') y ON x.a = y.d"),
+        "5000");
+    CHECK_STR(
+        bench_ask(test, bench,
+                  "WITH RECURSIVE r AS (SELECT 0 n UNION ALL SELECT n + 1 FROM r JOIN exchange_read('in') ON a = n "
+                  "WHERE n < 5) SELECT max(n) FROM r"),
+        "5");
     pf_exchange_unbind_input(bench->exchange, PF_STR("in"));
     input.schema = PF_STR("[[\"a\",\"BIGINT\"]]");
     CHECK_FAILS(pf_exchange_bind_input(bench->exchange, &input, &test->err), PF_INVALID, "differ");
@@ -160,16 +177,20 @@ TEST(reads_many_producers_at_once) {
     for (int i = 0; i < PRODUCERS; i++) {
         pf_str path, key = pf_arena_printf(test->arena, "q/2/%d.0", i);
         CHECK_OK(pf_exchange_begin_output(bench->exchange, PF_STR("out"), key, test->arena, &path, &test->err));
-        CHECK_OK(pf_session_run(bench->session,
-                                pf_arena_printf(test->arena,
-                                                "COPY (SELECT (range %% 4)::USMALLINT, range + %d, [range] FROM range(100)) TO '%.*s' "
-                                                "(FORMAT exchange, OUTPUT 'out', PARTITIONS 4, PER_THREAD_OUTPUT true)",
-                                                i * 100, PF_STR_ARG(path)),
-                                &test->err));
+        CHECK_OK(pf_session_run(
+            bench->session,
+            pf_arena_printf(test->arena,
+                            "COPY (SELECT (range %% 4)::USMALLINT, range + %d, [range] FROM range(100)) TO '%.*s' "
+                            "(FORMAT exchange, OUTPUT 'out', PARTITIONS 4, PER_THREAD_OUTPUT true)",
+                            i * 100, PF_STR_ARG(path)),
+            &test->err));
         CHECK_OK(pf_exchange_take_output(bench->exchange, PF_STR("out"), test->arena, &outputs[i], &test->err));
     }
-    struct pf_exchange_input input = {.name = PF_STR("in"), .outputs = outputs, .output_count = PRODUCERS,
-                                      .first_partition = 1, .partition_count = 1};
+    struct pf_exchange_input input = {.name = PF_STR("in"),
+                                      .outputs = outputs,
+                                      .output_count = PRODUCERS,
+                                      .first_partition = 1,
+                                      .partition_count = 1};
     CHECK_OK(pf_exchange_bind_input(bench->exchange, &input, &test->err));
     CHECK_FAILS(pf_exchange_bind_input(bench->exchange, &input, &test->err), PF_BUG, "twice");
     CHECK_STR(bench_ask(test, bench, "SELECT count(*) || ' ' || sum(c0) || ' ' || sum(c1[1]) FROM exchange_read('in')"),
@@ -195,21 +216,26 @@ static enum pf_code work(struct worker *worker, struct pf_session *session, stru
     for (int i = 0; i < 10; i++) {
         struct pf_exchange_output output;
         pf_str path, text, name = pf_arena_printf(arena, "n%d", worker->number);
-        PF_TRY(pf_exchange_begin_output(exchange, name, pf_arena_printf(arena, "q/%d/%d.0", worker->number, i), arena, &path, err));
-        PF_TRY(pf_session_run(session,
-                              pf_arena_printf(arena,
-                                              "COPY (SELECT (range %% 8)::USMALLINT, range, range::VARCHAR || ' as a longer text' FROM range(20000)) "
-                                              "TO '%.*s' (FORMAT exchange, OUTPUT '%s', PARTITIONS 8, PER_THREAD_OUTPUT true)",
-                                              PF_STR_ARG(path), name.ptr),
-                              err));
+        PF_TRY(pf_exchange_begin_output(exchange, name, pf_arena_printf(arena, "q/%d/%d.0", worker->number, i), arena,
+                                        &path, err));
+        PF_TRY(pf_session_run(
+            session,
+            pf_arena_printf(
+                arena,
+                "COPY (SELECT (range %% 8)::USMALLINT, range, range::VARCHAR || ' as a longer text' FROM range(20000)) "
+                "TO '%.*s' (FORMAT exchange, OUTPUT '%s', PARTITIONS 8, PER_THREAD_OUTPUT true)",
+                PF_STR_ARG(path), name.ptr),
+            err));
         PF_TRY(pf_exchange_take_output(exchange, name, arena, &output, err));
         struct pf_exchange_input input = {.name = name, .outputs = &output, .output_count = 1};
         PF_TRY(pf_exchange_bind_input(exchange, &input, err));
         enum pf_code code = pf_session_scalar(
-            session, pf_arena_printf(arena, "SELECT sum(c0) || max(c1) FROM exchange_read('%s')", name.ptr), arena, &text, err);
+            session, pf_arena_printf(arena, "SELECT sum(c0) || max(c1) FROM exchange_read('%s')", name.ptr), arena,
+            &text, err);
         pf_exchange_unbind_input(exchange, name);
         PF_TRY(code);
-        if (!pf_str_equal(text, PF_STR("1999900009999 as a longer text"))) PF_FAIL(err, PF_BUG, "wrong: %.*s", PF_STR_ARG(text));
+        if (!pf_str_equal(text, PF_STR("1999900009999 as a longer text")))
+            PF_FAIL(err, PF_BUG, "wrong: %.*s", PF_STR_ARG(text));
     }
     return PF_OK;
 }
