@@ -6,9 +6,8 @@ import json
 from pyiceberg.table import StaticTable
 
 
-def files_of(store, table):
-    """Paths, for a table of namespace main."""
-    folder = store / "main" / table / "metadata"
-    pointer = json.loads((folder / "pointer.json").read_text(encoding="utf-8"))
+def files_of(stack, table):
+    """Paths."""
+    pointer = json.loads((stack.table_folder(table) / "metadata/pointer.json").read_text(encoding="utf-8"))
     static = StaticTable.from_metadata(pointer["metadata-location"])
     return sorted(task.file.file_path.removeprefix("file://") for task in static.scan().plan_files())

@@ -28,7 +28,7 @@ def run(requests):
         lake = stack.load_lake(folder)
         plain = Plain()
         for table in lake["tables"]:
-            plain.define(table, files_of(stack.folder / "store", table))
+            plain.define(table, files_of(stack, table))
         rows = [one_query(stack, plain, name, sql, requests) for name, sql in QUERIES]
     head = ["query", "HTTP p50 ms", "HTTP p99 ms", "in process p50 ms", "in process p99 ms", "difference of p50 ms"]
     worst = max(float(row[-1]) for row in rows)

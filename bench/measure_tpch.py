@@ -22,7 +22,7 @@ def run(scale, route, workers, rounds, wanted):
         lake = stack.load_lake(folder)
         plain = Plain(threads=workers)
         for table in lake["tables"]:
-            plain.define(table, files_of(stack.folder / "store", table))
+            plain.define(table, files_of(stack, table))
         ours, theirs, routes = alternate(stack, plain, queries, route, rounds)
         is_right(stack, plain, queries, route)
     return result_of(scale, route, workers, queries, ours, theirs, routes)

@@ -84,7 +84,7 @@ def is_said_clearly(stack, sql, route, names):
 def damaged_table(stack, files, number, pattern, damage):
     table = f"damaged_{number}"
     stack.load(table, *files)
-    folder = next(path for path in (stack.folder / "store").rglob(table) if path.is_dir())
+    folder = stack.table_folder(table)
     found = sorted(path for path in folder.glob(pattern) if path.is_file())
     check(found, f"no {pattern} below {folder}: {sorted(str(p.relative_to(folder)) for p in folder.rglob('*'))[:9]}")
     victim = found[len(found) // 2]

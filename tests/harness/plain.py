@@ -3,6 +3,7 @@
 
 import json
 import re
+import struct
 import time
 from datetime import date, datetime
 from decimal import Decimal
@@ -159,8 +160,10 @@ def canonical(value, kind):
         return {field: canonical(value[field], child) for field, child in kind.children} if value else value
     if name == "map":
         key, item = kind.children[0][1], kind.children[1][1]
-        return sorted((str(canonical(k, key)), canonical(v, item)) for k, v in map_pairs(value))
-    if name in ("float", "double"):
+        return sorted((key_text(canonical(k, key)), canonical(v, item)) for k, v in map_pairs(value))
+    if name == "float":  # as many digits as it has
+        return struct.unpack("f", struct.pack("f", float(value)))[0]
+    if name == "double":
         return float(value)
     if name == "boolean":
         return value if isinstance(value, bool) else str(value)
@@ -174,6 +177,11 @@ def canonical(value, kind):
     if isinstance(value, date):
         return value.isoformat()
     return str(value)
+
+
+def key_text(key):
+    """Keys of a map are text in JSON."""
+    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def map_pairs(value):

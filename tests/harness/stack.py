@@ -204,6 +204,13 @@ class Stack:
                 return "in a log: " + text[at : at + 1500]
         return None
 
+    # ---- its lake ----
+
+    def table_folder(self, name):
+        """Of a table in the store: "name" or "namespace.name"."""
+        space, _, table = name.rpartition(".")
+        return self.folder / "store" / "warehouse" / (space or "main") / table
+
     # ---- its API ----
 
     @property

@@ -235,7 +235,7 @@ def register(stack, table):
         status, output = stack.run("load", "--register", f"judge.{name}", location)
         check(status == 0, f"puffindb load --register: status {status}: {output}")
         return location.rpartition("/")[2]
-    pointer = stack.folder / "store" / "judge" / name / "metadata" / "pointer.json"
+    pointer = stack.table_folder(f"judge.{name}") / "metadata" / "pointer.json"
     pointer.parent.mkdir(parents=True, exist_ok=True)
     text = {"format-version": 1, "table-uuid": str(table.metadata.table_uuid), "metadata-location": location}
     pointer.write_text(json.dumps(text), encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow
-from harness.cases import check
+from harness.cases import Skip, check
 from harness.environment import extension_path
 from pyiceberg.table import StaticTable
 
@@ -70,11 +70,9 @@ def judge_pruning(cases, stack):
 
 def metadata_path(stack, name):
     """The newest metadata file of a table, as any other reader finds it."""
-    space, _, table = name.rpartition(".")
-    root = stack.folder / "store"
-    folders = [path for path in root.rglob("metadata") if path.parent.name == table and (space or "main") in path.parts]
-    files = [file for folder in folders for file in folder.glob("*.metadata.json")]
-    check(files, f"no metadata of {name} below {root}")
+    folder = stack.table_folder(name) / "metadata"
+    files = list(folder.glob("*.metadata.json"))
+    check(files, f"no metadata of {name} in {folder}")
 
     def age(path):
         metadata = json.loads(path.read_text(encoding="utf-8"))
@@ -110,7 +108,19 @@ def has_equal_rows(reader, stack, name, files):
     connection = duckdb.connect()
     expected = source_of(connection, files)
     found = reader(connection, metadata_path(stack, name))
+    if reader is read_by_pyiceberg:
+        expected, found = without_null_lists(expected), without_null_lists(found)
     return compare_relations(connection, expected, found)
+
+
+def without_null_lists(relation):
+    """PyIceberg 0.12 reads NULL in a list of structs as an empty list, from anybody's files."""
+    columns = []
+    for name, kind in zip(relation.columns, relation.types):
+        quoted = '"' + name.replace('"', '""') + '"'
+        is_meant = str(kind).startswith("STRUCT(") and str(kind).endswith(")[]")
+        columns.append(f"coalesce({quoted}, []) AS {quoted}" if is_meant else quoted)
+    return relation.project(", ".join(columns))
 
 
 def compare_relations(connection, expected, found):
@@ -166,6 +176,8 @@ def file_entries(table):
         return table.inspect.files().to_pylist()
     except pyarrow.ArrowInvalid:  # what PyIceberg makes of a table without manifests
         return []
+    except pyarrow.ArrowNotImplementedError:
+        raise Skip("PyIceberg can't show the statistics of a UUID") from None
 
 
 def check_metrics(connection, path, column, metrics):
@@ -186,10 +198,9 @@ def check_metrics(connection, path, column, metrics):
     for bound, sign in (("lower_bound", "<"), ("upper_bound", ">")):
         if metrics[bound] is None:
             continue
-        limit = connection.from_arrow(pyarrow.table({"bound": [metrics[bound]]}))
-        connection.register("limits", limit)
-        condition = f"{quoted} {sign} bound AND NOT {nan}"
-        (outside,) = connection.sql(f"SELECT count(*) FROM read_parquet('{path}'), limits WHERE {condition}").fetchone()
+        (outside,) = connection.execute(
+            f"SELECT count(*) {source} WHERE {quoted} {sign} ? AND NOT {nan}", [metrics[bound]]
+        ).fetchone()
         check(not outside, f"{column}: {outside} values beyond its {bound} {metrics[bound]!r}")
     return 1
 

@@ -37,7 +37,7 @@ def another(value, kind):
     if isinstance(value, bool):
         return not value
     if isinstance(value, Decimal) and kind in ("DOUBLE", "FLOAT"):
-        return value * Decimal("1.00000001") if value else Decimal("0.001")
+        return value * Decimal("1.00000001" if kind == "DOUBLE" else "1.00001") if value else Decimal("0.001")
     if isinstance(value, (int, Decimal)):
         return value + 1
     return "0" if kind in ("DOUBLE", "FLOAT") else value + "x"
