@@ -211,6 +211,7 @@ struct pf_op {
     const struct pf_expr **dataset_keys; /* over the output: what it is partitioned by */
     uint32_t dataset_key_count;
     bool dataset_is_gathered; /* its rows must meet in one place */
+    pf_str dataset_reason;    /* why, where it isn't only natural */
 };
 
 struct pf_plan {

@@ -119,6 +119,7 @@ struct pf_stage {
     int64_t estimated_rows, estimated_bytes;
     int replaced_op_id;              /* for pf_planner_replace */
     const struct pf_op *replacement; /* for pf_planner_replace: holds the dataset leaf */
+    int next_op_id;                  /* for pf_planner_replace */
 };
 
 #endif

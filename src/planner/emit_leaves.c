@@ -3,6 +3,7 @@
 #include "planner/emit_sql.h"
 
 #include "planner/read_duckdb_json.h"
+#include "planner/streams.h"
 
 static bool is_aligned(const struct emitter *emitter, int op_id) {
     for (uint32_t i = 0; i < emitter->aligned_count; i++)
@@ -61,11 +62,27 @@ static enum pf_code emit_dataset(struct emitter *emitter, const struct pf_op *op
     return PF_OK;
 }
 
+/* A reference to a CTE around the fragment: small, so it is computed here. */
+static enum pf_code emit_definition(struct emitter *emitter, const struct pf_op *op, const bool *need,
+                                    struct block *block, struct pf_error *err) {
+    const struct cte_scope *scope = emitter->scopes;
+    while (scope && scope->cte_index != op->cte_index) scope = scope->outer;
+    if (!scope || !scope->definition) PF_FAIL(err, PF_BUG, "print SQL: CTE %d isn't in scope", op->cte_index);
+    const struct cte_scope *outer = emitter->scopes;
+    bool *all_need = PF_ARENA_ARRAY(emitter->arena, bool, scope->definition->column_count);
+    for (uint32_t i = 0; i < op->column_count; i++) all_need[i] = need[i];
+    emitter->scopes = scope->outer;
+    enum pf_code code = emit_op(emitter, scope->definition, all_need, block, err);
+    emitter->scopes = outer;
+    block->column_count = op->column_count;
+    return code;
+}
+
 static enum pf_code emit_cte_ref(struct emitter *emitter, const struct pf_op *op, const bool *need,
                                  struct block *block, struct pf_error *err) {
     const struct cte_name *cte = emitter->ctes;
     while (cte && cte->cte_index != op->cte_index) cte = cte->outer;
-    if (!cte) PF_FAIL(err, PF_BUG, "print SQL: CTE %d isn't in scope", op->cte_index);
+    if (!cte) return emit_definition(emitter, op, need, block, err);
     pf_str alias = new_alias(emitter);
     block->from = pf_arena_printf(emitter->arena, "%.*s AS %.*s", PF_STR_ARG(cte->name), PF_STR_ARG(alias));
     for (uint32_t i = 0; i < op->column_count; i++)

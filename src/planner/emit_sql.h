@@ -39,10 +39,13 @@ struct branch_choice {
     uint32_t branch;
 };
 
+struct cte_scope;
+
 struct emitter {
     struct pf_arena *arena;
     int next_alias, lambda_depth;
     const struct cte_name *ctes;
+    const struct cte_scope *scopes; /* of a fragment: CTEs around it */
 
     bool is_fragment; /* scans and datasets become ${i}; otherwise lake_scan('...') */
     int driving_id;   /* the leaf whose splits or producers the tasks divide; 0: none */
