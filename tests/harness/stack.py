@@ -22,7 +22,7 @@ from pathlib import Path
 from .cases import Problem
 from .environment import binary, is_sanitized
 
-MARK = "PUFFINDB_TEST_MARK"
+MARK = "PUFFIN_TEST_MARK"
 START_LIMIT_S, STOP_LIMIT_S, LOAD_LIMIT_S = 60, 30, 600
 
 
