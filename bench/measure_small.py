@@ -9,10 +9,9 @@ import sys
 import time
 
 from harness.cases import Problem
-from harness.lake import make_lake
+from harness.lake import files_of, make_lake
 from harness.plain import Plain
 from harness.stack import Stack
-from lake_files import files_of
 
 QUERIES = [
     ("a constant", "SELECT 42 AS answer"),

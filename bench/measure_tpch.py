@@ -6,10 +6,9 @@ import os
 
 from harness.cases import Problem
 from harness.compare import compare
-from harness.lake import chosen_queries, make_lake, query_files
+from harness.lake import chosen_queries, files_of, make_lake, query_files
 from harness.plain import Plain
 from harness.stack import Stack
-from lake_files import files_of
 
 LIMIT_S = 600
 

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Data and queries of the benchmarks."""
 
+import json
 import subprocess
 from pathlib import Path
+
+from pyiceberg.table import StaticTable
 
 from .cases import Problem
 from .environment import ROOT
@@ -35,3 +38,10 @@ def chosen_queries(queries, wanted):
         else:
             names.add(part)
     return [query for query in queries if query[0] in names]
+
+
+def files_of(stack, table):
+    """The data files of a table of the stack's lake, as its Iceberg metadata lists them."""
+    pointer = json.loads((stack.table_folder(table) / "metadata/pointer.json").read_text(encoding="utf-8"))
+    static = StaticTable.from_metadata(pointer["metadata-location"])
+    return sorted(task.file.file_path.removeprefix("file://") for task in static.scan().plan_files())
