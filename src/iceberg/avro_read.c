@@ -10,7 +10,7 @@ static const size_t MAX_BLOCK_BYTES = (size_t)512 << 20, MAX_FILE_BYTES = (size_
 /* ---- the cursor ---- */
 
 struct avro_cursor avro_cursor_over(pf_str bytes) {
-    const unsigned char *start = (const unsigned char *)bytes.ptr;
+    const unsigned char *start = (const unsigned char *)(bytes.ptr ? bytes.ptr : "");
     return (struct avro_cursor){start, start + bytes.len, NULL, bytes.len * 4 + MIN_STEPS};
 }
 
@@ -62,7 +62,10 @@ size_t avro_take_block(struct avro_cursor *cursor) {
     int64_t count = avro_take_long(cursor);
     if (count < 0) {
         int64_t size_bytes = avro_take_long(cursor);
-        if (count == INT64_MIN || size_bytes < 0) avro_fail(cursor, "a bad block count");
+        if (count == INT64_MIN || size_bytes < 0) {
+            avro_fail(cursor, "a bad block count");
+            return 0;
+        }
         count = -count;
     }
     if (cursor->failed) return 0;

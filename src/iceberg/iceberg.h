@@ -349,8 +349,8 @@ struct pf_read_mapping {
     bool is_by_name;   /* the files have the columns under these names and types: no schema parameter */
     pf_str schema_sql; /* else the value of `schema :=`; its columns are those wanted, in order */
 };
-/* `wanted`: names of columns, NULL for all. PF_UNSUPPORTED where neither way is right: evolved tables with nested
- * columns among those wanted, or with files that may lack field ids (name mapping). */
+/* `wanted`: names of columns, NULL for all. PF_UNSUPPORTED where neither way is right: a nested column among
+ * those wanted whose type was changed, or an evolved table whose files may lack field ids (name mapping). */
 enum pf_code pf_iceberg_read_mapping(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
                                      const pf_str *wanted, size_t wanted_count, struct pf_arena *arena,
                                      struct pf_read_mapping *out_mapping, struct pf_error *err) PF_MUST_CHECK;

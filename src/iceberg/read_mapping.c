@@ -2,16 +2,17 @@
 /* How DuckDB's read_parquet has to be told which columns a table has, when its files were written under several
  * schemas.
  *
- * By name is right as long as all schemas of the table have the same columns. Otherwise by field id,
- * `schema := MAP{id: {name, type, default_value}}`, which has its own limits in DuckDB 1.5: columns below the top level
- * are not matched by id, all defaults must be of one type (so they are text), and a file without field ids would give
- * nulls. */
-#include "iceberg/cell.h"
+ * By name is right as long as all schemas of the table have the same columns, and their names are Avro names as well:
+ * Iceberg's Java library and PyIceberg change others in Parquet files ("a b" into "a_x20b"). Otherwise by field id,
+ * `schema := MAP{id: {name, type, default_value}}`, which has its own limits in DuckDB 1.5: what is inside a nested
+ * column is matched by name (a renamed field would be null), all defaults must be of one type (so they are text), and a
+ * file without field ids would give nulls. */
 #include "iceberg/schema.h"
 
 #include <string.h>
 
 enum { MAX_MAPPING_BYTES = 64 << 20 };
+static const pf_str name_mapping_property = {"schema.name-mapping.default", 27};
 
 static const struct pf_iceberg_field *top_level_id(const struct pf_iceberg_schema *schema, int id) {
     for (size_t i = 0; i < schema->field_count; i++) {
@@ -86,15 +87,54 @@ static enum pf_code put_default(const struct pf_iceberg_field *field, struct pf_
     return PF_OK;
 }
 
+/* The same type, down to the last name, in all schemas that have the column. */
+static bool never_changed(const struct pf_table_metadata *metadata, const struct pf_iceberg_field *field) {
+    for (size_t i = 0; i < metadata->schema_count; i++) {
+        const struct pf_iceberg_field *there = top_level_id(&metadata->schemas[i], field->id);
+        if (there && !schema_types_equal(there->type, field->type)) return false;
+    }
+    return true;
+}
+
+static bool is_avro_name(pf_str name) {
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!is_letter && !(i > 0 && c >= '0' && c <= '9')) return false;
+    }
+    return name.len > 0;
+}
+
+static bool has_avro_names_inside(const struct pf_iceberg_type *type) {
+    for (size_t i = 0; i < type->field_count; i++) {
+        if (!is_avro_name(type->fields[i].name) || !has_avro_names_inside(type->fields[i].type)) return false;
+    }
+    return true;
+}
+
+/* Of a table that never changed. Where a nested column has such names inside, neither way reads the files of all
+ * writers: by name, those of others are an error; by id, their values would be null. */
+static bool may_be_read_by_name(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema) {
+    bool are_plain = true;
+    if (pf_table_metadata_property(metadata, name_mapping_property, PF_STR_EMPTY).len) return true;
+    for (size_t i = 0; i < schema->field_count; i++) {
+        if (!has_avro_names_inside(schema->fields[i].type)) return true;
+        are_plain = are_plain && is_avro_name(schema->fields[i].name);
+    }
+    return are_plain;
+}
+
 static enum pf_code put_field(const struct pf_table_metadata *metadata, const struct pf_iceberg_field *field,
                               struct pf_arena *arena, struct pf_buf *out, struct pf_error *err) {
     pf_str sql;
-    if (!cell_is_primitive(field->type) && field->type->field_count) {
-        PF_FAIL(err, PF_UNSUPPORTED,
-                "table at %.*s: its columns were changed, and column %.*s of nested type can't be read from files of "
-                "before and after together; leave it out of the query, or rewrite the table's data files and expire "
-                "the older schemas",
-                PF_STR_ARG(metadata->location), PF_STR_ARG(field->name));
+    bool has_names = has_avro_names_inside(field->type);
+    if (field->type->field_count && (!has_names || !never_changed(metadata, field))) {
+        PF_FAIL(
+            err, PF_UNSUPPORTED,
+            "table at %.*s: its columns were changed, and what is inside column %.*s %s, so that its files can't be "
+            "read together; leave it out of the query, or rewrite the table's data files and remove older schemas",
+            PF_STR_ARG(metadata->location), PF_STR_ARG(field->name),
+            has_names ? "was changed too" : "has names with blanks or signs");
     }
     enum pf_code code = pf_iceberg_type_sql(field->type, arena, &sql, err);
     if (code != PF_OK) return pf_error_wrap(err, code, "column %.*s", PF_STR_ARG(field->name));
@@ -137,11 +177,12 @@ enum pf_code pf_iceberg_read_mapping(const struct pf_table_metadata *metadata, c
     for (size_t i = 0; i < metadata->schema_count; i++) {
         if (!has_same_columns(schema, &metadata->schemas[i])) mapping.is_by_name = false;
     }
+    if (mapping.is_by_name) mapping.is_by_name = may_be_read_by_name(metadata, schema);
     if (mapping.is_by_name) {
         *out_mapping = mapping;
         return PF_OK;
     }
-    if (pf_table_metadata_property(metadata, PF_STR("schema.name-mapping.default"), PF_STR_EMPTY).len) {
+    if (pf_table_metadata_property(metadata, name_mapping_property, PF_STR_EMPTY).len) {
         PF_FAIL(err, PF_UNSUPPORTED,
                 "table at %.*s: its columns were changed and it has a name mapping, so some of its files may have no "
                 "field ids: not supported; rewrite its data files and remove the property schema.name-mapping.default",

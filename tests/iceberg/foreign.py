@@ -181,23 +181,33 @@ def judge_snapshots(tool, catalog):
 
 
 def nested_schema():
-    point = StructType(NestedField(11, "x", IntegerType()), NestedField(12, "a b", StringType()))
+    point = StructType(NestedField(11, "x", IntegerType()), NestedField(12, "y", StringType()))
     return Schema(NestedField(1, "id", LongType(), required=True), NestedField(2, "point", point),
                   NestedField(3, "tags", ListType(13, StringType())), NestedField(4, "by", MapType(14, StringType(), 15, point)))
 
 
 def judge_nested(tool, catalog):
     table = catalog.create_table("n.nested", nested_schema())
-    table.append(arrow_table(table.schema(), [{"id": 1, "point": {"x": 1, "a b": "q"}, "tags": ["a", "b"], "by": {}}]))
+    row = {"id": 1, "point": {"x": 1, "y": "q"}, "tags": ["a", "b"], "by": {"k": {"x": 2, "y": "r"}}}
+    table.append(arrow_table(table.schema(), [row]))
     compare_files(tool, table)
     dump = tool.dump(table.metadata_location)
     types = [column[2] for column in dump["columns"]]
-    point = 'STRUCT("x" INTEGER, "a b" VARCHAR)'
+    point = 'STRUCT("x" INTEGER, "y" VARCHAR)'
     check(types == ["BIGINT", point, "VARCHAR[]", f"MAP(VARCHAR, {point})"], f"types {types}")
     check(dump["by_name"], "an unchanged schema is read by name")
     with table.update_schema() as update:
         update.add_column("more", IntegerType())
-    check(tool.dump(table.metadata_location)["mapping_code"] == "UNSUPPORTED", "changed nested tables are refused")
+        update.rename_column("tags", "labels")
+    table.append(arrow_table(table.schema(), [{"id": 2, "point": None, "labels": ["c"], "by": {}, "more": 3}]))
+    dump = tool.dump(table.metadata_location)
+    point = row["point"]
+    expected = sorted([(1, point, ["a", "b"], row["by"], None), (2, None, ["c"], {}, 3)], key=repr)
+    got = scan_with_mapping(dump)
+    check(not dump["by_name"] and got == expected, f"rows of before and after: {got}")
+    with table.update_schema() as update:
+        update.rename_column("point.x", "z")
+    check(tool.dump(table.metadata_location)["mapping_code"] == "UNSUPPORTED", "changed nested columns are refused")
 
 
 def scan_with_mapping(dump):
@@ -237,6 +247,16 @@ def judge_evolution(tool, catalog):
     check(scan_with_mapping(old) == [(1, "x", 1.5, decimal.Decimal("1.25"))], "rows of the old snapshot")
 
 
+def judge_names(tool, catalog):
+    """Names that PyIceberg changes in its Parquet files."""
+    schema = Schema(NestedField(1, "a b", IntegerType()), NestedField(2, "1st", StringType()),
+                    NestedField(3, "größe", IntegerType()), NestedField(4, "a_x20c", IntegerType()))
+    table = catalog.create_table("n.names", schema)
+    table.append(arrow_table(table.schema(), [{"a b": 1, "1st": "x", "größe": 2, "a_x20c": None}]))
+    got = scan_with_mapping(tool.dump(table.metadata_location))
+    check(got == [(1, "x", 2, None)], f"{got}")
+
+
 def judge_spec_evolution(tool, catalog):
     schema = wide_schema()
     table = catalog.create_table("n.specs", schema)
@@ -259,5 +279,6 @@ def judge(cases, tool, folder):
     cases.run("foreign codecs", judge_codecs, tool, catalog)
     cases.run("foreign snapshots", judge_snapshots, tool, catalog)
     cases.run("foreign nested", judge_nested, tool, catalog)
+    cases.run("foreign names", judge_names, tool, catalog)
     cases.run("foreign evolution", judge_evolution, tool, catalog)
     cases.run("foreign spec evolution", judge_spec_evolution, tool, catalog)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tables that src/iceberg writes (DuckDB writes the Parquet files): PyIceberg and DuckDB's iceberg extension read them."""
+"""Tables that src/iceberg writes around DuckDB's Parquet files: PyIceberg and DuckDB's iceberg extension read them."""
 
 import decimal
 import gzip

@@ -33,6 +33,22 @@ static enum pf_code map(struct pf_test *test, const char *old_fields, const char
     "{\"id\":3,\"name\":\"s\",\"required\":false,\"type\":{\"type\":\"struct\",\"fields\":[{\"id\":4,\"name\":\"x\","  \
     "\"required\":false,\"type\":\"int\"}]}}"
 
+#define S_CHANGED                                                                                                      \
+    "{\"id\":3,\"name\":\"s\",\"required\":false,\"type\":{\"type\":\"struct\",\"fields\":[{\"id\":4,\"name\":\"y\","  \
+    "\"required\":false,\"type\":\"int\"}]}}"
+
+#define S_ODD                                                                                                          \
+    "{\"id\":3,\"name\":\"s\",\"required\":false,\"type\":{\"type\":\"struct\",\"fields\":[{\"id\":4,\"name\":\"a "    \
+    "b\","                                                                                                             \
+    "\"required\":false,\"type\":\"int\"}]}}"
+
+TEST(nested_columns_that_never_changed_may_be_new_or_renamed) {
+    struct pf_read_mapping mapping;
+    CHECK_OK(map(test, A_INT, A_INT "," S_STRUCT, "", &mapping));
+    CHECK_STR(mapping.schema_sql, "MAP{1: {name: 'a', type: 'INTEGER', default_value: NULL::VARCHAR}, "
+                                  "3: {name: 's', type: 'STRUCT(\"x\" INTEGER)', default_value: NULL::VARCHAR}}");
+}
+
 TEST(tables_that_never_changed_are_read_by_name) {
     struct pf_read_mapping mapping;
     CHECK_OK(map(test, A_INT "," S_STRUCT, A_INT "," S_STRUCT, "", &mapping));
@@ -54,6 +70,15 @@ TEST(changed_tables_are_read_by_field_id) {
     CHECK_FALSE(mapping.is_by_name);
 }
 
+TEST(names_that_other_writers_change_are_read_by_field_id) {
+    struct pf_read_mapping mapping;
+    CHECK_OK(map(test, ITS, ITS, "", &mapping));
+    CHECK_FALSE(mapping.is_by_name);
+    CHECK_OK(map(test, ITS "," S_ODD, ITS "," S_ODD, "", &mapping));
+    CHECK_TRUE(mapping.is_by_name);
+    CHECK_FAILS(map(test, A_INT, ITS "," S_ODD, "", &mapping), PF_UNSUPPORTED, "names with blanks");
+}
+
 TEST(defaults_are_text_of_one_type) {
     struct pf_read_mapping mapping;
     CHECK_OK(map(test, A_INT,
@@ -67,12 +92,12 @@ TEST(defaults_are_text_of_one_type) {
 }
 
 TEST(only_wanted_columns_need_a_mapping) {
-    struct pf_table_metadata *metadata = table_of(test, A_INT, A_INT "," B_INT "," S_STRUCT, "");
+    struct pf_table_metadata *metadata = table_of(test, A_INT "," S_STRUCT, A_INT "," B_INT "," S_CHANGED, "");
     const struct pf_iceberg_schema *schema = pf_table_metadata_current_schema(metadata);
     struct pf_read_mapping mapping;
     pf_str wanted[] = {PF_STR("B")};
     CHECK_FAILS(pf_iceberg_read_mapping(metadata, schema, NULL, 0, test->arena, &mapping, &test->err), PF_UNSUPPORTED,
-                "column s of nested type");
+                "inside column s was changed too");
     CHECK_OK(pf_iceberg_read_mapping(metadata, schema, wanted, 1, test->arena, &mapping, &test->err));
     CHECK_STR(mapping.schema_sql, "MAP{2: {name: 'b', type: 'INTEGER', default_value: NULL::VARCHAR}}");
     CHECK_OK(pf_iceberg_read_mapping(metadata, schema, wanted, 0, test->arena, &mapping, &test->err));
