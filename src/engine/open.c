@@ -72,6 +72,7 @@ static void put_settings(struct pf_buf *sql, const struct pf_engine_options *opt
         put_setting(sql, "disabled_optimizers", disabled.len ? disabled : PF_STR(DEFAULT_DISABLED_OPTIMIZERS));
     } else {
         put_bool(sql, "parquet_metadata_cache", true);
+        if (options->disabled_optimizers.len) put_setting(sql, "disabled_optimizers", options->disabled_optimizers);
     }
     if (!options->is_locked) return;
     put_directories(sql, options);

@@ -287,7 +287,7 @@ static enum pf_code run_last(struct run *run, const struct pf_fragment *fragment
     query->bound_input_count = fragment->input_count;
     pf_str sql;
     PF_TRY(task_render_sql(&list.message, &list.tasks[0], query->running.id, run->arena, &sql, err));
-    PF_TRY(pf_session_open(run->stack->local_engine, &query->session, err));
+    PF_TRY(pf_session_open(run->stack->last_engine, &query->session, err));
     running_set_session(run->stack, &query->running, query->session);
     return running_explain_stop(&query->running, pf_session_query(query->session, sql, &query->rows, err), err);
 }

@@ -74,6 +74,7 @@ struct pf_stack {
 
     pthread_mutex_t start_mutex; /* guards the parts below until they are there; then they stay */
     struct pf_engine *planner_engine, *local_engine;
+    struct pf_engine *last_engine; /* of last fragments: reads the exchange */
     struct pf_exchange *exchange;
     struct small_slices small_slices; /* of the exchange */
     struct pf_redis *redis;
@@ -99,8 +100,9 @@ struct pf_stack {
 
 /* stack.c: parts that start when they are first needed. */
 enum pf_code stack_need_planner(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK;
-enum pf_code stack_need_local(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK; /* engine and exchange */
-enum pf_code stack_need_fleet(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK; /* sync too */
+enum pf_code stack_need_local(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code stack_need_fleet(struct pf_stack *stack, struct pf_error *err)
+    PF_MUST_CHECK; /* sync, exchange and last_engine too */
 /* Brings workers to life; returns at once. */
 enum pf_code stack_wake_workers(struct pf_stack *stack, int count, struct pf_error *err) PF_MUST_CHECK;
 

@@ -28,6 +28,10 @@
 enum { MAX_EVENT_BYTES = 1 << 20, MAX_WORKERS = 1024 };
 static const int64_t MIN_TMPFS_BYTES = 256 << 20;
 
+/* Fragments have their joins in the order that planning chose, with all tables known; an engine that sees one fragment
+ * alone would order them worse. */
+#define FRAGMENT_DISABLED_OPTIMIZERS "join_order"
+
 const char *pf_route_name(enum pf_route route) {
     static const char *const names[] = {"auto", "local", "fleet", "monostore", "athena", "metadata"};
     return route <= PF_ROUTE_METADATA ? names[route] : "unknown";
@@ -200,6 +204,7 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack) {
     pf_sync_close(stack->sync);
     pf_redis_stop(stack->redis);
     pf_engine_close(stack->local_engine);
+    pf_engine_close(stack->last_engine);
     pf_engine_close(stack->planner_engine);
     pf_exchange_close(stack->exchange);
     pf_catalog_close(stack->catalog);
@@ -255,42 +260,48 @@ static enum pf_code engine_directories(struct pf_stack *stack, struct pf_arena *
     return PF_OK;
 }
 
-static enum pf_code start_local_locked(struct pf_stack *stack, struct pf_error *err) {
-    struct pf_exchange_options exchange;
-    pf_exchange_default_options(&exchange);
-    exchange.directory = stack->exchange_path;
-    exchange.small = small_slices_io(&stack->small_slices);
-    PF_TRY(pf_exchange_open(&exchange, &stack->exchange, err));
+static enum pf_code open_engine_here(struct pf_stack *stack, pf_str disabled_optimizers, struct pf_engine **out_engine,
+                                     struct pf_error *err) {
     struct pf_engine_options options = {
         .threads = core_count(),
         .memory_limit_bytes = stack->options.coordinator_memory_bytes,
         .temp_directory = pf_arena_printf(stack->arena, "%.*s/spill", PF_STR_ARG(stack->run_path)),
         .keep_order = true,
         .is_locked = true,
+        .disabled_optimizers = disabled_optimizers,
     };
     pf_str *directories;
     PF_TRY(engine_directories(stack, stack->arena, &directories, &options.allowed_directory_count, err));
     options.allowed_directories = directories;
-    struct pf_engine *engine = NULL;
-    PF_TRY(pf_engine_open(&options, &engine, err));
-    enum pf_code code = pf_exchange_register(stack->exchange, engine, err);
-    if (code != PF_OK) {
-        pf_engine_close(engine);
-        return code;
-    }
-    stack->local_engine = engine;
-    return PF_OK;
+    return pf_engine_open(&options, out_engine, err);
 }
 
 enum pf_code stack_need_local(struct pf_stack *stack, struct pf_error *err) {
     pthread_mutex_lock(&stack->start_mutex);
-    enum pf_code code = PF_OK;
-    if (!stack->local_engine) {
-        code = start_local_locked(stack, err);
-        if (code != PF_OK) stack->exchange = pf_exchange_close(stack->exchange);
-    }
+    enum pf_code code = stack->local_engine ? PF_OK : open_engine_here(stack, PF_STR_EMPTY, &stack->local_engine, err);
     pthread_mutex_unlock(&stack->start_mutex);
     return code;
+}
+
+/* The engine of last fragments, with the exchange they read. */
+static enum pf_code start_last_locked(struct pf_stack *stack, struct pf_error *err) {
+    struct pf_exchange_options options;
+    pf_exchange_default_options(&options);
+    options.directory = stack->exchange_path;
+    options.small = small_slices_io(&stack->small_slices);
+    struct pf_exchange *exchange = NULL;
+    struct pf_engine *engine = NULL;
+    PF_TRY(pf_exchange_open(&options, &exchange, err));
+    enum pf_code code = open_engine_here(stack, PF_STR(FRAGMENT_DISABLED_OPTIMIZERS), &engine, err);
+    if (code == PF_OK) code = pf_exchange_register(exchange, engine, err);
+    if (code != PF_OK) {
+        pf_engine_close(engine);
+        pf_exchange_close(exchange);
+        return code;
+    }
+    stack->exchange = exchange;
+    stack->last_engine = engine;
+    return PF_OK;
 }
 
 /* ---- Redis and workers ---- */
@@ -326,6 +337,7 @@ static enum pf_code make_worker_event(struct pf_stack *stack, struct pf_error *e
                       stack->redis ? pf_str_from_cstr(pf_redis_url(stack->redis)) : stack->options.redis_url);
     pf_json_field_str(&out, "exchange_path", stack->exchange_path);
     pf_json_field_str(&out, "run_path", stack->run_path);
+    pf_json_field_str(&out, "disabled_optimizers", PF_STR(FRAGMENT_DISABLED_OPTIMIZERS));
     pf_json_field_i64(&out, "threads", 1);
     pf_json_field_i64(&out, "memory_bytes", stack->options.worker_memory_bytes);
     pf_json_field_i64(&out, "lease_ms", stack->options.lease_ms);
@@ -379,7 +391,8 @@ static enum pf_code start_fleet_locked(struct pf_stack *stack, struct pf_error *
 
 enum pf_code stack_need_fleet(struct pf_stack *stack, struct pf_error *err) {
     pthread_mutex_lock(&stack->start_mutex);
-    enum pf_code code = stack->sync ? PF_OK : start_sync_locked(stack, err);
+    enum pf_code code = stack->last_engine ? PF_OK : start_last_locked(stack, err);
+    if (code == PF_OK && !stack->sync) code = start_sync_locked(stack, err);
     if (code == PF_OK && !stack->fleet) code = start_fleet_locked(stack, err);
     pthread_mutex_unlock(&stack->start_mutex);
     return code;

@@ -134,6 +134,7 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
         .allowed_directories = directories,
         .allowed_directory_count = count,
         .is_locked = true,
+        .disabled_optimizers = pf_json_get_str(event, "disabled_optimizers", PF_STR_EMPTY),
     };
     struct pf_exchange_options exchange;
     pf_exchange_default_options(&exchange);
