@@ -147,7 +147,7 @@ static void read_partition(struct reader *reader, struct avro_cursor *cursor, co
         return;
     }
     size_t count = reader->spec->field_count;
-    pf_str *cells = count ? PF_ARENA_ARRAY(reader->arena, pf_str, count) : NULL;
+    pf_str *cells = PF_ARENA_ARRAY(reader->arena, pf_str, count);
     for (size_t i = 0; i < type->field_count && !cursor->failed; i++) {
         int position = reader->partition_positions ? reader->partition_positions[i] : -1;
         if (position < 0) {

@@ -208,6 +208,7 @@ static pf_str known(pf_str text) {
 
 static void add_cell(struct description *all, const struct pf_table_metadata *metadata, pf_str type, pf_str text) {
     struct pf_data_file *file = &all->files[all->file_count - 1];
+    if (!metadata) return; /* a table that is only being created has no files */
     const struct pf_partition_field *field =
         &pf_table_metadata_spec(metadata, metadata->default_spec_id)->fields[file->partition_count];
     const struct pf_iceberg_field *source =
