@@ -6,7 +6,7 @@
  * of operators differ, the estimates come from the facts alone (estimate.c). */
 #include "planner/read_duckdb_json.h"
 
-#include "planner/planner.h"
+#include "planner/streams.h"
 
 #include <string.h>
 
@@ -95,11 +95,40 @@ static pf_str default_name(const struct pf_op *op, uint32_t column, struct pf_ar
     return pf_arena_printf(arena, "column%u", column);
 }
 
+/* DuckDB writes NaN, Infinity and -Infinity as they are, which JSON doesn't know: in quotes they can be read. */
+static pf_str quote_special_numbers(pf_str text, struct pf_arena *arena) {
+    static const char *const WORDS[] = {"NaN", "-NaN", "Infinity", "-Infinity"};
+    static const char *const QUOTED[] = {"\"nan\"", "\"nan\"", "\"inf\"", "\"-inf\""};
+    if (pf_str_find(text, PF_STR(":NaN"), 0) == SIZE_MAX && pf_str_find(text, PF_STR("Infinity"), 0) == SIZE_MAX)
+        return text;
+    struct pf_buf buf;
+    pf_buf_init(&buf, text.len * 2 + 64);
+    bool is_in_string = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        size_t word = 0;
+        while (!is_in_string && word < 4 &&
+               !pf_str_starts_with(pf_str_slice(text, i, text.len), pf_str_from_cstr(WORDS[word])))
+            word++;
+        if (!is_in_string && word < 4) {
+            pf_buf_put_cstr(&buf, QUOTED[word]);
+            i += strlen(WORDS[word]) - 1;
+            continue;
+        }
+        if (c == '"') is_in_string = !is_in_string;
+        pf_buf_put_char(&buf, c);
+        if (is_in_string && c == '\\' && i + 1 < text.len) pf_buf_put_char(&buf, text.ptr[++i]);
+    }
+    pf_str quoted = pf_arena_str(arena, pf_buf_view(&buf));
+    pf_buf_clear(&buf);
+    return quoted;
+}
+
 enum pf_code pf_planner_read(pf_str plan_json, pf_str estimates_json, const struct pf_table_facts *facts,
                              size_t fact_count, struct pf_arena *arena, struct pf_plan **out_plan,
                              struct pf_error *err) {
     pf_json *document;
-    PF_TRY(pf_json_parse(plan_json, arena, "plan", &document, err));
+    PF_TRY(pf_json_parse(quote_special_numbers(plan_json, arena), arena, "plan", &document, err));
     if (pf_json_get_bool(document, "error", false)) {
         pf_str message = pf_json_get_str(document, "error_message", PF_STR("unknown error"));
         PF_FAIL(err, PF_INVALID, "%.*s", PF_STR_ARG(message));
@@ -118,11 +147,15 @@ enum pf_code pf_planner_read(pf_str plan_json, pf_str estimates_json, const stru
     struct pf_op *root;
     PF_TRY(read_operator(&reader, root_json, &root, err));
     PF_TRY(check_references(root, NULL, err));
+    struct cutter cutter = {.arena = arena, .next_op_id = reader.next_op_id};
     struct pf_plan *plan = PF_ARENA_NEW(arena, struct pf_plan);
-    plan->root = root;
-    plan->next_op_id = reader.next_op_id;
+    plan->root = rewrite_distinct(&cutter, root);
+    plan->next_op_id = cutter.next_op_id;
     plan->column_names = PF_ARENA_ARRAY(arena, pf_str, root->column_count);
     for (uint32_t i = 0; i < root->column_count; i++) plan->column_names[i] = default_name(root, i, arena);
+    /* What can't be printed can't be cut either: say so now. */
+    pf_str sql;
+    PF_TRY(pf_planner_print_sql(plan, arena, &sql, err));
     *out_plan = plan;
     return PF_OK;
 }

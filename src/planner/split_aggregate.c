@@ -10,17 +10,8 @@
  * from a NULL of the set they belong to. */
 #include "planner/streams.h"
 
+#include <assert.h>
 #include <string.h>
-
-enum { MAX_PARTS = 3 };
-
-/* One call of the original: its parts in the partial rows, their merges, and the expression over the merges. */
-struct call_split {
-    const struct pf_expr *parts[MAX_PARTS];
-    const struct pf_expr *merges[MAX_PARTS]; /* args[0] is column 0 for the first part, 1 for the second ... */
-    uint32_t part_count;
-    const char *final; /* template over the merges */
-};
 
 static bool is_one_of(pf_str name, const char *list) {
     pf_str rest = pf_str_from_cstr(list), one;
@@ -154,7 +145,7 @@ static bool split_variance(struct cutter *cutter, const struct pf_expr *call, st
     return false;
 }
 
-static bool split_call(struct cutter *cutter, const struct pf_expr *call, bool has_groups,
+bool split_call(struct cutter *cutter, const struct pf_expr *call, bool has_groups,
                        struct call_split *out_split) {
     const struct pf_sql_type *huge = pf_sql_type_simple(cutter->arena, "HUGEINT");
     char *name = pf_arena_cstr(cutter->arena, call->name);
@@ -200,6 +191,14 @@ static void add_grouping_id(struct cutter *cutter, struct pf_op *partial) {
     }
 }
 
+/* avg(x) and sum(x) share sum(x). Returns where the part is. */
+static uint32_t add_part(const struct pf_expr **parts, uint32_t *count, const struct pf_expr *part) {
+    for (uint32_t i = 0; i < *count; i++)
+        if (pf_expr_equal(parts[i], part)) return i;
+    parts[*count] = part;
+    return (*count)++;
+}
+
 bool split_aggregate(struct cutter *cutter, const struct pf_op *op, struct aggregate_split *out_split) {
     bool has_sets = op->grouping_set_count > 0;
     if (has_sets && op->group_count > 60) return false;
@@ -210,7 +209,7 @@ bool split_aggregate(struct cutter *cutter, const struct pf_op *op, struct aggre
     for (uint32_t i = 0; i < op->expr_count; i++) {
         struct call_split call;
         if (!split_call(cutter, op->exprs[i], has_groups, &call)) return false;
-        for (uint32_t p = 0; p < call.part_count; p++) parts[part_count++] = call.parts[p];
+        for (uint32_t p = 0; p < call.part_count; p++) add_part(parts, &part_count, call.parts[p]);
     }
     uint32_t count = op->group_count + part_count + has_sets;
     struct pf_op *partial = new_op(cutter, PF_OP_AGGREGATE, 1, count);
@@ -228,8 +227,12 @@ bool split_aggregate(struct cutter *cutter, const struct pf_op *op, struct aggre
     out_split->partial = partial;
     out_split->key_count = op->group_count + has_sets;
     out_split->keys = PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, out_split->key_count);
-    for (uint32_t i = 0; i < op->group_count; i++)
-        out_split->keys[i] = pf_expr_column(cutter->arena, i, partial->types[i]);
+    for (uint32_t i = 0; i < op->group_count; i++) {
+        struct pf_expr *key = PF_ARENA_NEW(cutter->arena, struct pf_expr);
+        *key = *pf_expr_column(cutter->arena, i, partial->types[i]);
+        key->alias = op->groups[i]->alias;
+        out_split->keys[i] = key;
+    }
     if (has_sets)
         out_split->keys[op->group_count] = pf_expr_column(cutter->arena, count - 1, partial->types[count - 1]);
     return true;
@@ -247,31 +250,31 @@ static const struct pf_expr *grouping_from_id(struct cutter *cutter, const struc
     return pf_expr_template(cutter->arena, pf_sql_type_simple(cutter->arena, "BIGINT"), text.ptr, &id, 1);
 }
 
-/* Moves the merge's columns, counted from the call's first part, to where the parts are. */
-static const struct pf_expr *shift_merge(struct cutter *cutter, const struct pf_expr *merge, const struct pf_op *leaf,
-                                         uint32_t first) {
-    struct pf_expr *shifted = PF_ARENA_NEW(cutter->arena, struct pf_expr);
-    *shifted = *merge;
+/* The call's parts are at `positions` of what it reads. */
+const struct pf_expr *place_merge(struct cutter *cutter, const struct pf_expr *merge, const struct pf_op *below,
+                                  const uint32_t *positions, uint32_t part_count) {
+    struct pf_expr *placed = PF_ARENA_NEW(cutter->arena, struct pf_expr);
+    *placed = *merge;
     const struct pf_expr *columns[MAX_PARTS];
-    for (uint32_t i = 0; i < MAX_PARTS; i++)
-        columns[i] = pf_expr_column(cutter->arena, first + i,
-                                    first + i < leaf->column_count ? leaf->types[first + i] : NULL);
-    shifted->args = PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, merge->arg_count);
+    for (uint32_t i = 0; i < part_count; i++)
+        columns[i] = pf_expr_column(cutter->arena, positions[i], below->types[positions[i]]);
+    placed->args = PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, merge->arg_count);
     for (uint32_t i = 0; i < merge->arg_count; i++)
-        shifted->args[i] = pf_expr_substitute(merge->args[i], columns, MAX_PARTS, cutter->arena);
-    if (merge->filter) shifted->filter = pf_expr_substitute(merge->filter, columns, MAX_PARTS, cutter->arena);
-    return shifted;
+        placed->args[i] = pf_expr_substitute(merge->args[i], columns, part_count, cutter->arena);
+    if (merge->filter) placed->filter = pf_expr_substitute(merge->filter, columns, part_count, cutter->arena);
+    return placed;
 }
 
-static const struct pf_expr *final_expr(struct cutter *cutter, const struct pf_expr *call,
-                                        const struct call_split *split, uint32_t first) {
+const struct pf_expr *final_value(struct cutter *cutter, const struct pf_expr *call, const struct call_split *split,
+                                  const uint32_t *positions) {
     const struct pf_expr *columns[MAX_PARTS];
     for (uint32_t i = 0; i < split->part_count; i++)
-        columns[i] = pf_expr_column(cutter->arena, first + i, split->merges[i]->type);
-    const struct pf_expr *value = strcmp(split->final, "{0}") == 0
-                                      ? columns[0]
-                                      : pf_expr_template(cutter->arena, call->type, split->final, columns, split->part_count);
-    if (value->kind == PF_EXPR_COLUMN && pf_sql_type_equal(value->type, call->type)) return value;
+        columns[i] = pf_expr_column(cutter->arena, positions[i], split->merges[i]->type);
+    const struct pf_expr *value =
+        strcmp(split->final, "{0}") == 0
+            ? columns[0]
+            : pf_expr_template(cutter->arena, call->type, split->final, columns, split->part_count);
+    if (pf_sql_type_equal(value->type, call->type) && value->kind == PF_EXPR_COLUMN) return value;
     struct pf_expr *cast = PF_ARENA_NEW(cutter->arena, struct pf_expr);
     cast->kind = PF_EXPR_CAST;
     cast->type = call->type;
@@ -285,12 +288,11 @@ const struct pf_op *merge_aggregate(struct cutter *cutter, const struct pf_op *o
                                     const struct aggregate_split *split, const struct pf_op *leaf) {
     const struct pf_op *partial = split->partial;
     uint32_t group_count = split->key_count;
-    struct pf_op *merge = new_op(cutter, PF_OP_AGGREGATE, 1, group_count + partial->expr_count);
+    struct pf_op *merge = new_op(cutter, PF_OP_AGGREGATE, 1, group_count + op->expr_count * MAX_PARTS);
     merge->children[0] = leaf;
     merge->groups = split->keys;
     merge->group_count = group_count;
-    merge->exprs = PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, partial->expr_count);
-    merge->expr_count = partial->expr_count;
+    merge->exprs = PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, op->expr_count * MAX_PARTS);
     merge->is_partial_merge = true;
     merge->rows = op->rows;
     struct pf_op *project = new_op(cutter, PF_OP_PROJECT, 1, op->column_count);
@@ -301,17 +303,23 @@ const struct pf_op *merge_aggregate(struct cutter *cutter, const struct pf_op *o
     for (uint32_t i = 0; i < group_count; i++) merge->types[i] = split->keys[i]->type;
     for (uint32_t i = 0; i < op->group_count; i++)
         project->exprs[i] = pf_expr_column(cutter->arena, i, op->types[i]);
-    uint32_t part = 0;
+    uint32_t part_count = 0;
+    const struct pf_expr **parts = PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, partial->expr_count + MAX_PARTS);
     for (uint32_t i = 0; i < op->expr_count; i++) {
         struct call_split call;
-        if (!split_call(cutter, op->exprs[i], op->group_count > 0, &call)) continue;
-        project->exprs[op->group_count + i] = final_expr(cutter, op->exprs[i], &call, group_count + part);
+        uint32_t below[MAX_PARTS], above[MAX_PARTS];
+        bool is_split = split_call(cutter, op->exprs[i], op->group_count > 0, &call);
+        assert(is_split); /* split_aggregate has seen it */
+        for (uint32_t p = 0; p < call.part_count; p++)
+            below[p] = op->group_count + add_part(parts, &part_count, call.parts[p]);
         for (uint32_t p = 0; p < call.part_count; p++) {
-            merge->exprs[part + p] = shift_merge(cutter, call.merges[p], leaf, op->group_count + part);
-            merge->types[group_count + part + p] = call.merges[p]->type;
+            const struct pf_expr *placed = place_merge(cutter, call.merges[p], leaf, below, call.part_count);
+            above[p] = group_count + add_part(merge->exprs, &merge->expr_count, placed);
+            merge->types[above[p]] = placed->type;
         }
-        part += call.part_count;
+        project->exprs[op->group_count + i] = final_value(cutter, op->exprs[i], &call, above);
     }
+    merge->column_count = group_count + merge->expr_count;
     const struct pf_expr *id = op->grouping_set_count
                                    ? pf_expr_column(cutter->arena, op->group_count, split->keys[op->group_count]->type)
                                    : NULL;

@@ -115,7 +115,23 @@ typedef enum pf_code flow_fn(struct cutter *cutter, const struct pf_op *op, cons
                              struct pf_error *err);
 flow_fn flow_aggregate, flow_distinct, flow_sorted, flow_window, flow_sample, flow_join, flow_union, flow_set, flow_cte,
     flow_recursive, flow_cte_ref;
-/* split_aggregate.c: false if the aggregates can't be computed from partial ones. */
+/* split_aggregate.c. One call of an aggregate: its parts in partial rows, their merges, the value from the merges. */
+enum { MAX_PARTS = 3 };
+struct call_split {
+    const struct pf_expr *parts[MAX_PARTS];
+    const struct pf_expr *merges[MAX_PARTS]; /* args[0] is column 0 for the first part, 1 for the second ... */
+    uint32_t part_count;
+    const char *final; /* template over the merges */
+};
+bool split_call(struct cutter *cutter, const struct pf_expr *call, bool has_groups, struct call_split *out_split);
+const struct pf_expr *place_merge(struct cutter *cutter, const struct pf_expr *merge, const struct pf_op *below,
+                                  const uint32_t *positions, uint32_t part_count);
+const struct pf_expr *final_value(struct cutter *cutter, const struct pf_expr *call, const struct call_split *split,
+                                  const uint32_t *positions);
+/* rewrite_distinct.c: count(DISTINCT x) without groups -> count(x) over GROUP BY x. */
+const struct pf_op *rewrite_distinct(struct cutter *cutter, const struct pf_op *op);
+
+/* False if the aggregates can't be computed from partial ones. */
 struct aggregate_split {
     struct pf_op *partial;            /* over the same child */
     const struct pf_expr **keys;      /* over the partial's output */
