@@ -80,11 +80,11 @@ enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *s
         if (!may_be_ours(name)) continue;
         struct pf_table_id id = {name->schema, name->name};
         bool exists = false;
-        enum pf_code code = pf_catalog_exists(stack->catalog, id, &exists, err);
-        if (code == PF_OK && !exists) continue; /* a CTE, a view of DuckDB, or unknown: the binder says so */
+        enum pf_code code = add_table(stack, id, arena, &tables, &capacity, err);
+        /* A CTE, a view of DuckDB, or unknown: the binder says so. A table without its metadata is another matter. */
         if (code == PF_INVALID) continue;
+        if (code == PF_NOT_FOUND && pf_catalog_exists(stack->catalog, id, &exists, NULL) == PF_OK && !exists) continue;
         PF_TRY(code);
-        PF_TRY(add_table(stack, id, arena, &tables, &capacity, err));
     }
     *out_tables = tables;
     return PF_OK;
