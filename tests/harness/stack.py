@@ -157,18 +157,20 @@ class Stack:
     # ---- its processes ----
 
     def processes(self):
-        """{pid: command line} of every live process that carries the mark."""
-        found = {}
+        """{pid: command line} of every live process that carries the mark, or names the folder of this stack: a process
+        that writes its own title, as redis-server does, loses its environment to it."""
+        found, place = {}, str(self.folder)
         wanted = f"{MARK}={self.mark}".encode()
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             try:
-                if wanted not in (entry / "environ").read_bytes().split(b"\0"):
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                if place not in line and wanted not in (entry / "environ").read_bytes().split(b"\0"):
                     continue
                 state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                if state != "Z":
-                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                if state != "Z" and int(entry.name) != os.getpid():
+                    found[int(entry.name)] = line
             except (OSError, IndexError):
                 continue
         return found
