@@ -109,13 +109,13 @@ static char **merge_env(struct pf_arena *arena, const char *const *added) {
     for (char **entry = environ; *entry; entry++) {
         bool is_replaced = false;
         size_t name_length = strcspn(*entry, "=") + 1;
-        for (const char *const *new = added; new && *new; new++) {
-            if (strncmp(*entry, *new, name_length) == 0) is_replaced = true;
+        for (const char *const *addition = added; addition && *addition; addition++) {
+            if (strncmp(*entry, *addition, name_length) == 0) is_replaced = true;
         }
         if (!is_replaced) PF_ARENA_PUSH(arena, merged, count, capacity) = *entry;
     }
-    for (const char *const *new = added; new && *new; new++) {
-        PF_ARENA_PUSH(arena, merged, count, capacity) = pf_arena_cstr(arena, pf_str_from_cstr(*new));
+    for (const char *const *addition = added; addition && *addition; addition++) {
+        PF_ARENA_PUSH(arena, merged, count, capacity) = pf_arena_cstr(arena, pf_str_from_cstr(*addition));
     }
     PF_ARENA_PUSH(arena, merged, count, capacity) = NULL;
     return merged;
