@@ -48,10 +48,10 @@ int pf_sql_type_bytes(const struct pf_sql_type *type) {
     static const struct {
         const char *id;
         int bytes;
-    } WIDTHS[] = {{"BOOLEAN", 1},   {"TINYINT", 1},  {"UTINYINT", 1}, {"SMALLINT", 2}, {"USMALLINT", 2},
-                  {"INTEGER", 4},   {"UINTEGER", 4}, {"FLOAT", 4},    {"DATE", 4},     {"ENUM", 2},
-                  {"HUGEINT", 16},  {"UHUGEINT", 16}, {"UUID", 16},   {"INTERVAL", 16}, {"VARCHAR", 24},
-                  {"BLOB", 32},     {"LIST", 64},    {"MAP", 64},     {"STRUCT", 48},  {"ARRAY", 64}};
+    } WIDTHS[] = {{"BOOLEAN", 1},  {"TINYINT", 1},   {"UTINYINT", 1}, {"SMALLINT", 2},  {"USMALLINT", 2},
+                  {"INTEGER", 4},  {"UINTEGER", 4},  {"FLOAT", 4},    {"DATE", 4},      {"ENUM", 2},
+                  {"HUGEINT", 16}, {"UHUGEINT", 16}, {"UUID", 16},    {"INTERVAL", 16}, {"VARCHAR", 24},
+                  {"BLOB", 32},    {"LIST", 64},     {"MAP", 64},     {"STRUCT", 48},   {"ARRAY", 64}};
     if (!type) return 8;
     if (pf_str_equal(type->id, PF_STR("DECIMAL"))) return type->width > 18 ? 16 : type->width > 9 ? 8 : 4;
     for (size_t i = 0; i < sizeof WIDTHS / sizeof *WIDTHS; i++)
@@ -148,7 +148,7 @@ const struct pf_expr *pf_expr_substitute(const struct pf_expr *expr, const struc
 }
 
 static void note_volatile(void *context, const struct pf_expr *expr) {
-    static const char *const NAMES[] = {"random",  "uuid",    "gen_random_uuid", "uuidv4", "uuidv7",
+    static const char *const NAMES[] = {"random",  "uuid",    "gen_random_uuid", "uuidv4",  "uuidv7",
                                         "nextval", "currval", "setseed",         "sleep_ms"};
     bool *is_volatile = context;
     if (expr->kind != PF_EXPR_FUNCTION) return;

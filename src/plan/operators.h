@@ -27,15 +27,15 @@ int pf_sql_type_bytes(const struct pf_sql_type *type); /* what a value takes on 
 /* ---- expressions ---- */
 
 #define PF_EXPRS(X)                                                                                                    \
-    X(COLUMN)     /* column */                                                                                         \
-    X(CONSTANT)   /* text, is_null; sql for nested types */                                                            \
-    X(COMPARE)    /* name: the operator; 2 args */                                                                     \
+    X(COLUMN)   /* column */                                                                                           \
+    X(CONSTANT) /* text, is_null; sql for nested types */                                                              \
+    X(COMPARE)  /* name: the operator; 2 args */                                                                       \
     X(AND)                                                                                                             \
     X(OR)                                                                                                              \
     X(NOT)                                                                                                             \
     X(IS_NULL)                                                                                                         \
     X(IS_NOT_NULL)                                                                                                     \
-    X(IN)         /* args[0] in the rest; is_negated */                                                                \
+    X(IN) /* args[0] in the rest; is_negated */                                                                        \
     X(COALESCE)                                                                                                        \
     X(TRY)                                                                                                             \
     X(CAST)       /* is_try */                                                                                         \
@@ -207,7 +207,7 @@ struct pf_op {
 
     const struct pf_dataset *dataset; /* DATASET; NULL until the stage has ended */
     int dataset_stage_id;
-    int *dataset_columns;            /* output column -> column of the stage; -1: dropped, nobody reads it */
+    int *dataset_columns;                /* output column -> column of the stage; -1: dropped, nobody reads it */
     const struct pf_expr **dataset_keys; /* over the output: what it is partitioned by */
     uint32_t dataset_key_count;
     bool dataset_is_gathered; /* its rows must meet in one place */

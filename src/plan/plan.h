@@ -55,7 +55,7 @@ struct pf_predicate {
 /* The output of a stage: partitions x producers. */
 struct pf_dataset {
     int stage_id;
-    int partition_count;       /* 1: not partitioned */
+    int partition_count; /* 1: not partitioned */
     int64_t row_count, size_bytes;
     const int64_t *partition_rows;  /* may be NULL (EXPLAIN) */
     const int64_t *partition_bytes; /* may be NULL (EXPLAIN) */
@@ -76,7 +76,7 @@ enum pf_input_role {
 struct pf_input {
     enum pf_input_kind kind;
     enum pf_input_role role;
-    pf_str scan_name; /* PF_INPUT_SCAN */
+    pf_str scan_name;                /* PF_INPUT_SCAN */
     struct pf_predicate *predicates; /* of a scan: for pruning; the fragment filters exactly by itself */
     size_t predicate_count;
     pf_str *columns; /* of a scan: what the fragment reads, for splits by bytes */
@@ -95,8 +95,8 @@ struct pf_fragment {
 };
 
 enum pf_spread {
-    PF_SPREAD_ONE,    /* one task: inputs are few or it must be */
-    PF_SPREAD_SPLITS, /* over the driving input */
+    PF_SPREAD_ONE,       /* one task: inputs are few or it must be */
+    PF_SPREAD_SPLITS,    /* over the driving input */
     PF_SPREAD_PARTITIONS /* over the partitions of the aligned inputs; partition_count of them all is equal */
 };
 
@@ -113,8 +113,8 @@ struct pf_stage {
     int input_partition_count; /* PF_SPREAD_PARTITIONS */
     enum pf_exchange_kind exchange;
     int partition_count;
-    pf_str keys_text;      /* for EXPLAIN: what is hashed */
-    pf_str title;          /* for EXPLAIN: e.g. "scan lineitem, partial aggregate" */
+    pf_str keys_text;               /* for EXPLAIN: what is hashed */
+    pf_str title;                   /* for EXPLAIN: e.g. "scan lineitem, partial aggregate" */
     struct pf_reason single_reason; /* why spread is ONE although the input is large; empty otherwise */
     int64_t estimated_rows, estimated_bytes;
     int replaced_op_id;              /* for pf_planner_replace */

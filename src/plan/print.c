@@ -24,16 +24,15 @@ static void print_call(const char *name, const struct pf_expr *expr, struct pf_b
 
 void pf_expr_print(const struct pf_expr *expr, struct pf_buf *out) {
     switch (expr->kind) {
-    case PF_EXPR_COLUMN:
-        pf_buf_printf(out, "#%u", expr->column);
-        return;
-    case PF_EXPR_LAMBDA_REF:
-        pf_buf_printf(out, "$%u", expr->column);
-        return;
+    case PF_EXPR_COLUMN: pf_buf_printf(out, "#%u", expr->column); return;
+    case PF_EXPR_LAMBDA_REF: pf_buf_printf(out, "$%u", expr->column); return;
     case PF_EXPR_CONSTANT:
-        if (expr->is_null) pf_buf_put_cstr(out, "NULL");
-        else if (expr->sql.len) pf_buf_put_str(out, expr->sql);
-        else pf_buf_printf(out, "'%.*s'", PF_STR_ARG(expr->text));
+        if (expr->is_null)
+            pf_buf_put_cstr(out, "NULL");
+        else if (expr->sql.len)
+            pf_buf_put_str(out, expr->sql);
+        else
+            pf_buf_printf(out, "'%.*s'", PF_STR_ARG(expr->text));
         return;
     case PF_EXPR_CAST:
         print_list(expr->args, expr->arg_count, out);
@@ -56,8 +55,7 @@ void pf_expr_print(const struct pf_expr *expr, struct pf_buf *out) {
         print_call(name, expr, out);
         return;
     }
-    default:
-        print_call(pf_expr_kind_name(expr->kind), expr, out);
+    default: print_call(pf_expr_kind_name(expr->kind), expr, out);
     }
 }
 
@@ -108,4 +106,6 @@ static void print_op(const struct pf_op *op, int depth, struct pf_buf *out) {
     for (uint32_t i = 0; i < op->child_count; i++) print_op(op->children[i], depth + 1, out);
 }
 
-void pf_op_print(const struct pf_op *op, struct pf_buf *out) { print_op(op, 0, out); }
+void pf_op_print(const struct pf_op *op, struct pf_buf *out) {
+    print_op(op, 0, out);
+}

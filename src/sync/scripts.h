@@ -9,8 +9,19 @@
     X(BEGIN)                                                                                                           \
     X(STAGE)                                                                                                           \
     X(PUSH)                                                                                                            \
-    X(AGAIN) X(CLAIM) X(HEARTBEAT) X(PUBLISH) X(FAIL) X(EXPIRE) X(CANCEL) X(END) X(COORDINATE) X(SWEEP) X(WORKER_PUT)  \
-        X(WORKER_LIST) X(WORKER_COUNT)
+    X(AGAIN)                                                                                                           \
+    X(CLAIM)                                                                                                           \
+    X(HEARTBEAT)                                                                                                       \
+    X(PUBLISH)                                                                                                         \
+    X(FAIL)                                                                                                            \
+    X(EXPIRE)                                                                                                          \
+    X(CANCEL)                                                                                                          \
+    X(END)                                                                                                             \
+    X(COORDINATE)                                                                                                      \
+    X(SWEEP)                                                                                                           \
+    X(WORKER_PUT)                                                                                                      \
+    X(WORKER_LIST)                                                                                                     \
+    X(WORKER_COUNT)
 
 enum sync_script {
 #define X(name) SCRIPT_##name,
