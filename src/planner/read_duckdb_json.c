@@ -128,6 +128,7 @@ enum pf_code pf_planner_read(pf_str plan_json, pf_str estimates_json, const stru
                              size_t fact_count, struct pf_arena *arena, struct pf_plan **out_plan,
                              struct pf_error *err) {
     pf_json *document;
+    if (!plan_json.len) PF_FAIL(err, PF_UNSUPPORTED, "plan: DuckDB can't serialise it (a BIT or BIGNUM constant?)");
     PF_TRY(pf_json_parse(quote_special_numbers(plan_json, arena), arena, "plan", &document, err));
     if (pf_json_get_bool(document, "error", false)) {
         pf_str message = pf_json_get_str(document, "error_message", PF_STR("unknown error"));

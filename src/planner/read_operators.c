@@ -204,6 +204,7 @@ static enum pf_code read_groupings(struct reader *reader, pf_json *json, struct 
     for (struct pf_json_each each = pf_json_each(functions); pf_json_next(&each);)
         PF_TRY(read_group_list(each.value, op->group_count, &op->grouping_functions[each.index],
                                op->grouping_orders[each.index], &op->grouping_lengths[each.index], err));
+    if (function_count && !set_count) PF_FAIL(err, PF_INVALID, "plan: grouping() without grouping sets");
     if (op->group_count > 64 && (set_count > 1 || function_count))
         PF_FAIL(err, PF_UNSUPPORTED, "plan: grouping sets over %u columns", op->group_count);
     if (op->group_count > 64) return PF_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The planner on a command line, for tests that run what it plans (tests/roundtrip/run).
  *
+ *   planner_tool optimizers                            what must be switched off when plans are recorded
  *   planner_tool sql PLAN ESTIMATES FACTS              prints the plan as one statement
  *   planner_tool tree PLAN ESTIMATES FACTS             prints the plan as a tree
  *   planner_tool explain PLAN ESTIMATES FACTS [OPTION=N...]   prints all steps, with estimates
@@ -142,6 +143,7 @@ static void read_option(struct pf_planner_options *options, const char *text) {
 }
 
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "optimizers") == 0) return fputs(pf_planner_disabled_optimizers(), stdout) < 0;
     if (argc < 5) return 2;
     struct pf_arena *arena = pf_arena_new(NULL, "planner_tool");
     struct pf_error err;
