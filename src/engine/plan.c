@@ -39,10 +39,8 @@ enum pf_code pf_session_plan(struct pf_session *session, pf_str sql, struct pf_a
     assert(!session->rows);
     if (session->engine->is_locked) PF_TRY(sql_check_allowed(sql, err));
     struct pf_plan_texts texts = {0};
-    PF_TRY(connection_ask(
-        session->connection,
-        "SELECT json_serialize_plan($1::VARCHAR, skip_null := true, skip_empty := true, optimize := true)::VARCHAR",
-        sql, arena, &texts.plan_json, err));
+    PF_TRY(connection_ask(session->connection, "SELECT json_serialize_plan($1::VARCHAR, optimize := true)::VARCHAR",
+                          sql, arena, &texts.plan_json, err));
     PF_TRY(read_plan_answer(texts.plan_json, arena, err));
     if (ask_estimates(session, sql, arena, &texts.estimates_json) == PF_CANCELLED)
         PF_FAIL(err, PF_CANCELLED, "planning was interrupted");
