@@ -141,6 +141,7 @@ static enum pf_code read_json(const struct pf_http_request *http, struct query_r
 static enum pf_code check_sql(const struct query_request *request, const char *mend, struct pf_error *err) {
     if (pf_str_trim(request->sql).len == 0) PF_FAIL(err, PF_INVALID, "no SQL: %s", mend);
     if (pf_str_find_char(request->sql, '\0', 0) != SIZE_MAX) PF_FAIL(err, PF_INVALID, "the SQL contains a zero byte");
+    if (!pf_str_is_utf8(request->sql)) PF_FAIL(err, PF_INVALID, "the SQL is not UTF-8");
     return PF_OK;
 }
 

@@ -82,25 +82,6 @@ void pf_buf_printf(struct pf_buf *buf, const char *format, ...) {
     va_end(args);
 }
 
-/* Length of the UTF-8 sequence at `at`, or 0 if it is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *at, size_t left) {
-    unsigned char c = at[0];
-    size_t length = c < 0x80                ? 1
-                    : c >= 0xc2 && c < 0xe0 ? 2
-                    : c >= 0xe0 && c < 0xf0 ? 3
-                    : c >= 0xf0 && c < 0xf5 ? 4
-                                            : 0;
-    if (length == 0 || length > left) return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((at[i] & 0xc0) != 0x80) return 0;
-    }
-    if (c == 0xe0 && at[1] < 0xa0) return 0;
-    if (c == 0xed && at[1] >= 0xa0) return 0;
-    if (c == 0xf0 && at[1] < 0x90) return 0;
-    if (c == 0xf4 && at[1] >= 0x90) return 0;
-    return length;
-}
-
 static void put_json_escape(struct pf_buf *buf, unsigned char c) {
     switch (c) {
     case '"': pf_buf_put(buf, "\\\"", 2); break;
@@ -122,7 +103,7 @@ void pf_buf_put_json_str(struct pf_buf *buf, pf_str s) {
             i++;
             continue;
         }
-        size_t length = c < 0x80 ? 1 : utf8_length(text + i, s.len - i);
+        size_t length = c < 0x80 ? 1 : pf_str_utf8_length(s, i);
         if (length > 1) {
             i += length;
             continue;

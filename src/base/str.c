@@ -126,6 +126,33 @@ bool pf_str_to_bytes(pf_str s, int64_t *out_bytes) {
     return false;
 }
 
+size_t pf_str_utf8_length(pf_str s, size_t at) {
+    const unsigned char *text = (const unsigned char *)s.ptr + at;
+    unsigned char c = text[0];
+    size_t length = c < 0x80                ? 1
+                    : c >= 0xc2 && c < 0xe0 ? 2
+                    : c >= 0xe0 && c < 0xf0 ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4
+                                            : 0;
+    if (length == 0 || length > s.len - at) return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80) return 0;
+    }
+    if (c == 0xe0 && text[1] < 0xa0) return 0;
+    if (c == 0xed && text[1] >= 0xa0) return 0;
+    if (c == 0xf0 && text[1] < 0x90) return 0;
+    if (c == 0xf4 && text[1] >= 0x90) return 0;
+    return length;
+}
+
+bool pf_str_is_utf8(pf_str s) {
+    for (size_t at = 0, length; at < s.len; at += length) {
+        length = pf_str_utf8_length(s, at);
+        if (!length) return false;
+    }
+    return true;
+}
+
 uint64_t pf_str_hash(pf_str s) {
     uint64_t hash = 14695981039346656037u;
     for (size_t i = 0; i < s.len; i++) hash = (hash ^ (unsigned char)s.ptr[i]) * 1099511628211u;

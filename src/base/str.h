@@ -47,6 +47,10 @@ bool pf_str_to_f64(pf_str s, double *out_value);
 /* "64MB", "1.5GiB", "4096": bytes; false if it isn't one. KB, MB, GB, TB are powers of 1000, KiB... of 1024. */
 bool pf_str_to_bytes(pf_str s, int64_t *out_bytes);
 
+/* Bytes of the UTF-8 sequence that begins at `at`, or 0 if none does (RFC 3629). */
+size_t pf_str_utf8_length(pf_str s, size_t at);
+bool pf_str_is_utf8(pf_str s);
+
 uint64_t pf_str_hash(pf_str s); /* FNV-1a; for tables in memory, not for files */
 
 #endif

@@ -66,6 +66,8 @@ static bool tells_of_corrupt_data(pf_str text) {
                                         "corrupt",
                                         "Corrupt",
                                         "Don't know how to convert",
+                                        "don't know what type",
+                                        "Could not read enough bytes",
                                         "TProtocolException",
                                         "Footer length",
                                         "Thrift",
@@ -92,7 +94,7 @@ static enum pf_code code_of(pf_str text) {
             code = TYPES[i].code;
             break;
         }
-    if (code == PF_REMOTE || code == PF_INVALID || code == PF_CORRUPT) {
+    if (code == PF_REMOTE || code == PF_INVALID || code == PF_CORRUPT || code == PF_BUG) {
         bool is_parsed = pf_str_starts_with(text, PF_STR("Parser")) || pf_str_starts_with(text, PF_STR("Binder")) ||
                          pf_str_starts_with(text, PF_STR("Catalog")) || pf_str_starts_with(text, PF_STR("Syntax")) ||
                          pf_str_starts_with(text, PF_STR("Conversion"));

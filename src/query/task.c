@@ -250,6 +250,9 @@ static bool is_whole(const struct task_split *split) {
     return split->first_row == 0 && split->last_row < 0;
 }
 
+/* Values come from the files; `name=value` in a path means nothing. */
+static const char READ_AS_WRITTEN[] = ", hive_partitioning=false";
+
 /* Whole files together in one read_parquet, parts of files each in one of its own. */
 static void put_scan(struct pf_buf *out, const struct stage_input *input, const struct task_split *splits,
                      size_t count) {
@@ -265,7 +268,7 @@ static void put_scan(struct pf_buf *out, const struct stage_input *input, const 
             if (printed++) pf_buf_put_char(out, ',');
             put_quoted(out, splits[i].path, '\'');
         }
-        pf_buf_printf(out, "]%.*s)", PF_STR_ARG(input->read_options));
+        pf_buf_printf(out, "]%.*s%s)", PF_STR_ARG(input->read_options), READ_AS_WRITTEN);
     }
     for (size_t i = 0; i < count; i++) {
         if (is_whole(&splits[i])) continue;
@@ -273,8 +276,8 @@ static void put_scan(struct pf_buf *out, const struct stage_input *input, const 
         put_columns(out, input);
         pf_buf_put_cstr(out, " FROM read_parquet([");
         put_quoted(out, splits[i].path, '\'');
-        pf_buf_printf(out, "]%.*s, file_row_number=true) WHERE file_row_number >= %lld",
-                      PF_STR_ARG(input->read_options), (long long)splits[i].first_row);
+        pf_buf_printf(out, "]%.*s%s, file_row_number=true) WHERE file_row_number >= %lld",
+                      PF_STR_ARG(input->read_options), READ_AS_WRITTEN, (long long)splits[i].first_row);
         if (splits[i].last_row >= 0) {
             pf_buf_printf(out, " AND file_row_number <= %lld", (long long)splits[i].last_row);
         }

@@ -93,3 +93,11 @@ TEST(hashes_as_fnv_1a_does) {
     CHECK_UINT(pf_str_hash(PF_STR("a")), 0xaf63dc4c8601ec8cu);
     CHECK_UINT(pf_str_hash(PF_STR("foobar")), 0x85944171f73967e8u);
 }
+
+TEST(tells_utf8_from_other_bytes) {
+    static const char *const GOOD[] = {"", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x90\xa6", "a\xc3\xa4z"};
+    static const char *const BAD[] = {"\xff",         "\xc3",     "a\x80",           "\xc0\xaf",
+                                      "\xed\xa0\x80", "\xe2\x82", "\xf5\x80\x80\x80"};
+    for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) CHECK_TRUE(pf_str_is_utf8(pf_str_from_cstr(GOOD[i])));
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) CHECK_TRUE(!pf_str_is_utf8(pf_str_from_cstr(BAD[i])));
+}

@@ -22,11 +22,14 @@ TEST(renders_whole_files_in_one_read_and_parts_in_reads_of_their_own) {
     CHECK_OK(task_render_sql(&stage, &task, PF_STR("t"), test->arena, &sql, &test->err));
     CHECK_STR(sql,
               "SELECT a FROM (SELECT CAST(\"a\" AS BIGINT) AS \"a\", CAST(\"odd \"\"name\"\"\" AS DECIMAL(15,2)) AS "
-              "\"odd \"\"name\"\"\" FROM read_parquet(['/d/x''1.parquet','/d/3']) UNION ALL SELECT CAST(\"a\" AS "
+              "\"odd \"\"name\"\"\" FROM read_parquet(['/d/x''1.parquet','/d/3'], hive_partitioning=false) UNION ALL "
+              "SELECT CAST(\"a\" AS "
               "BIGINT) AS \"a\", CAST(\"odd \"\"name\"\"\" AS DECIMAL(15,2)) AS \"odd \"\"name\"\"\" FROM "
-              "read_parquet(['/d/2'], file_row_number=true) WHERE file_row_number >= 0 AND file_row_number <= 99 "
+              "read_parquet(['/d/2'], hive_partitioning=false, file_row_number=true) WHERE file_row_number >= 0 AND "
+              "file_row_number <= 99 "
               "UNION ALL SELECT CAST(\"a\" AS BIGINT) AS \"a\", CAST(\"odd \"\"name\"\"\" AS DECIMAL(15,2)) AS "
-              "\"odd \"\"name\"\"\" FROM read_parquet(['/d/2'], file_row_number=true) WHERE file_row_number >= "
+              "\"odd \"\"name\"\"\" FROM read_parquet(['/d/2'], hive_partitioning=false, file_row_number=true) WHERE "
+              "file_row_number >= "
               "100)");
 }
 
