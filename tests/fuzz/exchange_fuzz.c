@@ -73,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         sum += read_blocks(bytes, schema, entries, count, arena);
     struct pf_exchange_output output;
     (void)!pf_exchange_output_decode(bytes, arena, &output, NULL);
+    (void)sum;
     pf_arena_free(arena);
     return 0;
 }
