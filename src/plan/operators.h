@@ -183,9 +183,10 @@ struct pf_op {
     struct pf_sort *sorts;
     uint32_t sort_count;
 
-    pf_str scan_name;     /* SCAN: the parameter of lake_scan; TABLE_FUNCTION: the function */
-    uint32_t arg_count;   /* TABLE_FUNCTION over a child: so many exprs are arguments, the rest comes out last */
-    pf_str *column_names; /* SCAN, TABLE_FUNCTION: of the output columns; empty: a row number or the like */
+    pf_str scan_name;      /* SCAN: the parameter of lake_scan; TABLE_FUNCTION: the function */
+    uint32_t arg_count;    /* TABLE_FUNCTION over a child: so many exprs are arguments, the rest comes out last */
+    pf_str *column_names;  /* SCAN, TABLE_FUNCTION: of the output columns; empty: a row number or the like */
+    pf_str column_aliases; /* TABLE_FUNCTION: quoted names of all it returns, used or not */
     double scan_rows, scan_bytes; /* SCAN: the whole table */
 
     const struct pf_expr **groups; /* AGGREGATE: first in the output */

@@ -12,7 +12,7 @@ static bool is_aligned(const struct emitter *emitter, int op_id) {
 }
 
 static struct pf_input *add_input(struct emitter *emitter, const struct pf_op *op) {
-    struct pf_input input = {.role = op->id == emitter->driving_id   ? PF_ROLE_DRIVING
+    struct pf_input input = {.role = op->id == emitter->driving_id ? PF_ROLE_DRIVING
                                      : is_aligned(emitter, op->id) ? PF_ROLE_ALIGNED
                                                                    : PF_ROLE_WHOLE};
     PF_ARENA_PUSH(emitter->arena, emitter->inputs, emitter->input_count, emitter->input_capacity) = input;
@@ -36,7 +36,8 @@ static enum pf_code emit_scan(struct emitter *emitter, const struct pf_op *op, c
     for (uint32_t i = 0; i < op->column_count; i++) {
         if (!need[i]) continue;
         /* A row number stands for "any column": count(*) needs none, and nobody can name it. */
-        if (!op->column_names[i].len) block->columns[i] = PF_STR("CAST(1 AS BIGINT)");
+        if (!op->column_names[i].len)
+            block->columns[i] = PF_STR("CAST(1 AS BIGINT)");
         else
             block->columns[i] = pf_arena_printf(emitter->arena, "%.*s.%.*s", PF_STR_ARG(alias),
                                                 PF_STR_ARG(quote_name(emitter->arena, op->column_names[i])));
@@ -44,8 +45,8 @@ static enum pf_code emit_scan(struct emitter *emitter, const struct pf_op *op, c
     return PF_OK;
 }
 
-static enum pf_code emit_dataset(struct emitter *emitter, const struct pf_op *op, const bool *need,
-                                 struct block *block, struct pf_error *err) {
+static enum pf_code emit_dataset(struct emitter *emitter, const struct pf_op *op, const bool *need, struct block *block,
+                                 struct pf_error *err) {
     pf_str alias = new_alias(emitter);
     if (!emitter->is_fragment) PF_FAIL(err, PF_BUG, "print SQL: a plan with datasets");
     size_t number = emitter->input_count;
@@ -56,8 +57,7 @@ static enum pf_code emit_dataset(struct emitter *emitter, const struct pf_op *op
     for (uint32_t i = 0; i < op->column_count; i++) {
         if (!need[i]) continue;
         if (op->dataset_columns[i] < 0) PF_FAIL(err, PF_BUG, "print SQL: column %u of a dataset was dropped", i);
-        block->columns[i] =
-            pf_arena_printf(emitter->arena, "%.*s.c%d", PF_STR_ARG(alias), op->dataset_columns[i]);
+        block->columns[i] = pf_arena_printf(emitter->arena, "%.*s.c%d", PF_STR_ARG(alias), op->dataset_columns[i]);
     }
     return PF_OK;
 }
@@ -78,8 +78,8 @@ static enum pf_code emit_definition(struct emitter *emitter, const struct pf_op 
     return code;
 }
 
-static enum pf_code emit_cte_ref(struct emitter *emitter, const struct pf_op *op, const bool *need,
-                                 struct block *block, struct pf_error *err) {
+static enum pf_code emit_cte_ref(struct emitter *emitter, const struct pf_op *op, const bool *need, struct block *block,
+                                 struct pf_error *err) {
     const struct cte_name *cte = emitter->ctes;
     while (cte && cte->cte_index != op->cte_index) cte = cte->outer;
     if (!cte) return emit_definition(emitter, op, need, block, err);
@@ -90,8 +90,8 @@ static enum pf_code emit_cte_ref(struct emitter *emitter, const struct pf_op *op
     return PF_OK;
 }
 
-static enum pf_code emit_values(struct emitter *emitter, const struct pf_op *op, const bool *need,
-                                struct block *block, struct pf_error *err) {
+static enum pf_code emit_values(struct emitter *emitter, const struct pf_op *op, const bool *need, struct block *block,
+                                struct pf_error *err) {
     pf_str alias = new_alias(emitter);
     struct pf_buf buf;
     pf_buf_init(&buf, MAX_SQL_BYTES);
@@ -104,7 +104,8 @@ static enum pf_code emit_values(struct emitter *emitter, const struct pf_op *op,
         /* One row fixes the types of all. */
         if (i >= op->column_count && op->exprs[i]->kind == PF_EXPR_CONSTANT)
             print_constant(&printer, op->exprs[i], true);
-        else code = print_expr(&printer, op->exprs[i], err);
+        else
+            code = print_expr(&printer, op->exprs[i], err);
         if (column + 1 == op->column_count) pf_buf_put_char(&buf, ')');
     }
     pf_buf_printf(&buf, ") AS %.*s(", PF_STR_ARG(alias));
@@ -138,17 +139,19 @@ static enum pf_code emit_table_function(struct emitter *emitter, const struct pf
     for (uint32_t i = 0; i < op->expr_count; i++)
         PF_TRY(emit_expr(emitter, op->exprs[i], below.columns, below.column_count, &texts[i], err));
     pf_str args = join_texts(emitter->arena, texts, arg_count, ", "), alias = new_alias(emitter);
-    block->from = pf_arena_printf(emitter->arena, "%.*s%s%.*s(%.*s) AS %.*s", PF_STR_ARG(below.from),
+    block->from = pf_arena_printf(emitter->arena, "%.*s%s%.*s(%.*s) AS %.*s(%.*s)", PF_STR_ARG(below.from),
                                   op->child_count ? ", LATERAL " : "", PF_STR_ARG(op->scan_name), PF_STR_ARG(args),
-                                  PF_STR_ARG(alias));
+                                  PF_STR_ARG(alias), PF_STR_ARG(op->column_aliases));
     block->is_join = op->child_count > 0;
     for (uint32_t i = 0; i < op->column_count; i++) {
         if (!need[i]) continue;
-        if (i >= own_count) block->columns[i] = texts[arg_count + i - own_count];
+        if (i >= own_count)
+            block->columns[i] = texts[arg_count + i - own_count];
         else if (op->column_names[i].len)
             block->columns[i] = pf_arena_printf(emitter->arena, "%.*s.%.*s", PF_STR_ARG(alias),
                                                 PF_STR_ARG(quote_name(emitter->arena, op->column_names[i])));
-        else block->columns[i] = PF_STR("CAST(1 AS BIGINT)");
+        else
+            block->columns[i] = PF_STR("CAST(1 AS BIGINT)");
     }
     return PF_OK;
 }
@@ -157,20 +160,16 @@ enum pf_code emit_leaf(struct emitter *emitter, const struct pf_op *op, const bo
                        struct pf_error *err) {
     block_init(emitter, block, op->column_count);
     switch (op->kind) {
-    case PF_OP_SCAN:
-        return emit_scan(emitter, op, need, block);
-    case PF_OP_DATASET:
-        return emit_dataset(emitter, op, need, block, err);
-    case PF_OP_CTE_REF:
-        return emit_cte_ref(emitter, op, need, block, err);
-    case PF_OP_VALUES:
-        return emit_values(emitter, op, need, block, err);
-    case PF_OP_TABLE_FUNCTION:
-        return emit_table_function(emitter, op, need, block, err);
+    case PF_OP_SCAN: return emit_scan(emitter, op, need, block);
+    case PF_OP_DATASET: return emit_dataset(emitter, op, need, block, err);
+    case PF_OP_CTE_REF: return emit_cte_ref(emitter, op, need, block, err);
+    case PF_OP_VALUES: return emit_values(emitter, op, need, block, err);
+    case PF_OP_TABLE_FUNCTION: return emit_table_function(emitter, op, need, block, err);
     default: /* ONE_ROW, EMPTY */
         for (uint32_t i = 0; i < op->column_count; i++)
             if (need[i])
-                block->columns[i] = pf_arena_printf(emitter->arena, "CAST(NULL AS %.*s)", PF_STR_ARG(op->types[i]->sql));
+                block->columns[i] =
+                    pf_arena_printf(emitter->arena, "CAST(NULL AS %.*s)", PF_STR_ARG(op->types[i]->sql));
         block->from = pf_arena_printf(emitter->arena, "(SELECT 1) AS %.*s", PF_STR_ARG(new_alias(emitter)));
         if (op->kind == PF_OP_EMPTY) block->where = PF_STR("false");
         block->is_plain = false;
@@ -264,16 +263,13 @@ static void add_conjunct(struct predicate_list *list, const struct pf_expr *expr
     case PF_EXPR_IN:
         if (!expr->is_negated) add_in(list, expr->args[0], expr->args + 1, expr->arg_count - 1);
         return;
-    case PF_EXPR_OR:
-        add_or(list, expr);
-        return;
+    case PF_EXPR_OR: add_or(list, expr); return;
     case PF_EXPR_IS_NULL:
     case PF_EXPR_IS_NOT_NULL:
         push_predicate(list, expr->args[0],
                        expr->kind == PF_EXPR_IS_NULL ? PF_PREDICATE_IS_NULL : PF_PREDICATE_IS_NOT_NULL, NULL, 0);
         return;
-    default:
-        return;
+    default: return;
     }
 }
 

@@ -32,17 +32,18 @@ static enum pf_code read_filter_values(struct reader *reader, pf_json *json, con
     return PF_OK;
 }
 
-static enum pf_code read_filter_children(struct reader *reader, pf_json *json, bool is_or,
-                                         const struct pf_expr *column, const struct pf_expr **out_expr,
-                                         struct pf_error *err) {
+static enum pf_code read_filter_children(struct reader *reader, pf_json *json, bool is_or, const struct pf_expr *column,
+                                         const struct pf_expr **out_expr, struct pf_error *err) {
     pf_json *list = pf_json_get(json, "child_filters");
     struct pf_expr *expr = new_boolean(reader, is_or ? PF_EXPR_OR : PF_EXPR_AND, (uint32_t)pf_json_count(list));
     expr->arg_count = 0;
     for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
         const struct pf_expr *child = NULL;
         PF_TRY(read_table_filter(reader, each.value, column, &child, err));
-        if (child) expr->args[expr->arg_count++] = child;
-        else if (is_or) return PF_OK; /* one branch is always true */
+        if (child)
+            expr->args[expr->arg_count++] = child;
+        else if (is_or)
+            return PF_OK; /* one branch is always true */
     }
     if (expr->arg_count) *out_expr = expr;
     return PF_OK;
@@ -76,8 +77,8 @@ static enum pf_code read_table_filter(struct reader *reader, pf_json *json, cons
     if (pf_str_equal(type, PF_STR("IN_FILTER"))) return read_filter_values(reader, json, column, out_expr, err);
     if (pf_str_equal(type, PF_STR("CONJUNCTION_AND")) || pf_str_equal(type, PF_STR("CONJUNCTION_OR"))) {
         reader->depth++;
-        enum pf_code code = read_filter_children(reader, json, pf_str_equal(type, PF_STR("CONJUNCTION_OR")), column,
-                                                 out_expr, err);
+        enum pf_code code =
+            read_filter_children(reader, json, pf_str_equal(type, PF_STR("CONJUNCTION_OR")), column, out_expr, err);
         reader->depth--;
         return code;
     }
@@ -95,10 +96,12 @@ static enum pf_code read_table_filter(struct reader *reader, pf_json *json, cons
 static enum pf_code push_column(struct reader *reader, pf_json *json, struct pf_op *op, int64_t index,
                                 struct pf_error *err) {
     pf_json *types = pf_json_get(json, "returned_types"), *names = pf_json_get(json, "names");
-    op->types = op->column_count ? op->types
-                                 : PF_ARENA_ARRAY(reader->arena, const struct pf_sql_type *,
-                                                  2 * pf_json_count(pf_json_get(json, "column_indexes")) +
-                                                      pf_json_count(pf_json_get(pf_json_get(json, "table_filters"), "filters")) + 64);
+    op->types =
+        op->column_count
+            ? op->types
+            : PF_ARENA_ARRAY(reader->arena, const struct pf_sql_type *,
+                             2 * pf_json_count(pf_json_get(json, "column_indexes")) +
+                                 pf_json_count(pf_json_get(pf_json_get(json, "table_filters"), "filters")) + 64);
     if (index < 0 || index >= (int64_t)pf_json_count(names)) { /* a row number or "no column": count(*) asks so */
         op->types[op->column_count] = pf_sql_type_simple(reader->arena, "BIGINT");
         op->column_names[op->column_count++] = PF_STR_EMPTY;
@@ -192,8 +195,7 @@ static enum pf_code read_lake_scan(struct reader *reader, pf_json *json, struct 
             scan->scan_rows = (double)reader->facts[i].row_count;
             scan->scan_bytes = (double)reader->facts[i].size_bytes;
         }
-    if (scan->scan_rows < 0)
-        PF_FAIL(err, PF_INVALID, "plan: no facts about table '%.*s'", PF_STR_ARG(scan->scan_name));
+    if (scan->scan_rows < 0) PF_FAIL(err, PF_INVALID, "plan: no facts about table '%.*s'", PF_STR_ARG(scan->scan_name));
     scan->rows = scan->scan_rows;
     PF_TRY(read_scan_columns(reader, json, scan, err));
     uint32_t column_count = scan->column_count;
@@ -229,11 +231,19 @@ static enum pf_code read_row_function(struct reader *reader, pf_json *json, stru
     for (struct pf_json_each each = pf_json_each(projected); pf_json_next(&each);) {
         int64_t column = pf_json_as_i64(each.value, -1);
         if (column < 0 || column >= child->column_count) PF_FAIL(err, PF_INVALID, "plan: input of a table function");
-        op->exprs[arg_count + each.index] =
-            pf_expr_column(reader->arena, (uint32_t)column, child->types[column]);
+        op->exprs[arg_count + each.index] = pf_expr_column(reader->arena, (uint32_t)column, child->types[column]);
         op->types[op->column_count++] = child->types[column];
     }
     return PF_OK;
+}
+
+/* ("a", "b"): the user may have renamed what the function returns. */
+static pf_str read_column_aliases(struct reader *reader, pf_json *names) {
+    pf_str list = PF_STR_EMPTY;
+    for (struct pf_json_each each = pf_json_each(names); pf_json_next(&each);)
+        list = pf_arena_printf(reader->arena, "%.*s%s%.*s", PF_STR_ARG(list), each.index ? ", " : "",
+                               PF_STR_ARG(quote_name(reader->arena, pf_json_as_str(each.value, PF_STR_EMPTY))));
+    return list;
 }
 
 static enum pf_code read_table_function(struct reader *reader, pf_json *json, pf_str name, struct pf_op **out_op,
@@ -243,11 +253,13 @@ static enum pf_code read_table_function(struct reader *reader, pf_json *json, pf
     for (size_t i = 0; i < sizeof PURE / sizeof *PURE; i++)
         if (pf_str_equal(name, pf_str_from_cstr(PURE[i]))) is_pure = true;
     if (!is_pure) PF_FAIL(err, PF_UNSUPPORTED, "plan: table function %.*s", PF_STR_ARG(name));
-    if (pf_json_count(pf_json_get(json, "named_parameters")) || pf_json_count(pf_json_get(pf_json_get(json, "table_filters"), "filters")) ||
+    if (pf_json_count(pf_json_get(json, "named_parameters")) ||
+        pf_json_count(pf_json_get(pf_json_get(json, "table_filters"), "filters")) ||
         pf_json_count(pf_json_get(json, "projection_ids")))
         PF_FAIL(err, PF_UNSUPPORTED, "plan: options of table function %.*s", PF_STR_ARG(name));
     struct pf_op *op = reader_new_op(reader, PF_OP_TABLE_FUNCTION, 0, 0);
     op->scan_name = pf_arena_str(reader->arena, name);
+    op->column_aliases = read_column_aliases(reader, pf_json_get(json, "names"));
     PF_TRY(read_scan_columns(reader, json, op, err));
     *out_op = op;
     if (pf_json_count(pf_json_get(json, "children"))) return read_row_function(reader, json, op, err);

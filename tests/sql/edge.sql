@@ -78,7 +78,7 @@ SELECT id % 3 AS g, sum(small) AS s, sum(medium) AS m, sum(big) AS b, sum(whole)
 -- name: decimal_mean
 SELECT avg(small) AS s, avg(medium) AS m, min(big) AS lo, max(big) AS hi FROM decimals;
 -- name: decimal_arithmetic
-SELECT sum(small * medium) AS p, sum(medium / 3) AS q, sum(small + medium) AS s FROM decimals;
+SELECT sum(small * medium) AS p, count(medium / 3) AS q, max(medium / 3) AS r, sum(small + medium) AS s FROM decimals;
 -- name: decimal_join
 SELECT count(*) AS n FROM decimals a JOIN decimals b ON a.small = b.small + 1;
 -- name: decimal_group_by_big
