@@ -7,6 +7,10 @@ import subprocess
 from harness.cases import Problem
 from harness.environment import ROOT
 
+# The columns that bench/exchange.c prints.
+EXCHANGE_HEAD = ["threads", "partitions", "MB", "make ms", "write ms", "read ms"]
+EXCHANGE_HEAD += ["write MB/s", "read MB/s", "both, MB/s a core"]
+
 
 def program(name):
     """Builds the programs; the path of one."""
@@ -48,9 +52,16 @@ def run_tasks():
 
 
 def run_exchange():
-    report = report_of("exchange_throughput")
-    rows = [[key, f"{value:,.1f}" if isinstance(value, float) else value] for key, value in report.items()]
-    text = f"exchange, write and read on one core: {report['mb_per_s']:.0f} MB/s"
+    made = subprocess.run([program("exchange")], stdout=subprocess.PIPE, text=True, check=True)
+    lines = made.stdout.strip().splitlines()[1:]
+    rows = [line.split() for line in lines]
+    both = next(float(row[-1]) for row in rows if row[:2] == ["1", "16"])
+    text = f"exchange, write and read on one thread, 16 partitions: {both:.0f} MB/s"
     print(text)
-    values = {"exchange_mb_per_s": report["mb_per_s"]}
-    return {"text": text, "head": ["figure", "value"], "table": rows, "values": values, "is_complete": True}
+    return {
+        "text": text,
+        "head": EXCHANGE_HEAD,
+        "table": rows,
+        "values": {"exchange_mb_per_s": both},
+        "is_complete": True,
+    }

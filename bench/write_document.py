@@ -33,8 +33,7 @@ NAMES = {
 }
 INTRODUCTION = """# Benchmarks
 
-Written by `bench/run --write`; the text below it is the result of one machine. Ratios count: both sides ran side by
-side, alternating, in one run, over the same Parquet files. Absolute times are not comparable across machines.
+Written by `bench/run --write`; the figures are of one machine. Ratios count: both sides ran side by side, alternating, in one run, over the same Parquet files. Absolute times are not comparable across machines.
 
 - *first*: the first time that either process sees the data, page cache warm. *again*: the fastest of the later rounds.
 - *plain DuckDB*: the library that we pin, in a Python process, with as many threads as the fleet has workers.
