@@ -106,6 +106,8 @@ enum pf_exchange_kind {
     PF_EXCHANGE_REPARTITION /* by hash of keys */
 };
 
+/* Runs at least one task, over empty inputs if need be: its dataset's columns come from it, and the one row of an
+ * aggregate without groups. */
 struct pf_stage {
     int id;
     struct pf_fragment fragment; /* first column is the partition number (USMALLINT) if partition_count > 1 */

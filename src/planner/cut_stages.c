@@ -30,8 +30,7 @@ struct pf_op *copy_op(struct cutter *cutter, const struct pf_op *op, const struc
 
 /* Why a one-task stage or the last fragment has more to do than would be natural. */
 static pf_str collect_reasons(struct pf_arena *arena, const struct pf_op *op, pf_str found) {
-    if (op->kind == PF_OP_DATASET && op->dataset_reason.len &&
-        pf_str_find(found, op->dataset_reason, 0) == SIZE_MAX)
+    if (op->kind == PF_OP_DATASET && op->dataset_reason.len && pf_str_find(found, op->dataset_reason, 0) == SIZE_MAX)
         found = pf_arena_printf(arena, "%.*s%s%.*s", PF_STR_ARG(found), found.len ? "; " : "",
                                 PF_STR_ARG(op->dataset_reason));
     for (uint32_t i = 0; i < op->child_count; i++) found = collect_reasons(arena, op->children[i], found);
@@ -66,9 +65,9 @@ static enum pf_code partition_sql(struct emitter *emitter, const struct cut *cut
             texts[i] = pf_arena_printf(emitter->arena, "CAST(%.*s AS %.*s)", PF_STR_ARG(texts[i]),
                                        PF_STR_ARG(cut->keys[i]->type->sql));
     }
-    *out_sql = pf_arena_printf(emitter->arena, "CAST(hash(%.*s) %% %d AS USMALLINT)",
-                               PF_STR_ARG(join_texts(emitter->arena, texts, cut->key_count, ", ")),
-                               cut->partition_count);
+    *out_sql =
+        pf_arena_printf(emitter->arena, "CAST(hash(%.*s) %% %d AS USMALLINT)",
+                        PF_STR_ARG(join_texts(emitter->arena, texts, cut->key_count, ", ")), cut->partition_count);
     return PF_OK;
 }
 
@@ -113,8 +112,10 @@ static pf_str keys_text(struct cutter *cutter, const struct cut *cut) {
     pf_buf_init(&buf, 1 << 16);
     for (uint32_t i = 0; i < cut->key_count; i++) {
         if (i) pf_buf_put_cstr(&buf, ", ");
-        if (cut->keys[i]->alias.len) pf_buf_put_str(&buf, cut->keys[i]->alias);
-        else pf_expr_print(cut->keys[i], &buf);
+        if (cut->keys[i]->alias.len)
+            pf_buf_put_str(&buf, cut->keys[i]->alias);
+        else
+            pf_expr_print(cut->keys[i], &buf);
     }
     pf_str text = pf_arena_str(cutter->arena, pf_buf_view(&buf));
     pf_buf_clear(&buf);
@@ -225,9 +226,8 @@ enum pf_code gather(struct cutter *cutter, const struct pf_op *op, const struct 
     return cut_here(cutter, &cut, err);
 }
 
-enum pf_code repartition(struct cutter *cutter, const struct pf_op *op, const struct stream *stream,
-                         const bool *need, const struct pf_expr **keys, uint32_t key_count, int partition_count,
-                         struct pf_error *err) {
+enum pf_code repartition(struct cutter *cutter, const struct pf_op *op, const struct stream *stream, const bool *need,
+                         const struct pf_expr **keys, uint32_t key_count, int partition_count, struct pf_error *err) {
     if (partition_count <= 1) return gather(cutter, op, stream, need, NULL, err);
     struct cut cut = {.op = op,
                       .stream = stream,

@@ -8,7 +8,9 @@ struct block *block_init(struct emitter *emitter, struct block *block, uint32_t 
     return block;
 }
 
-pf_str new_alias(struct emitter *emitter) { return pf_arena_printf(emitter->arena, "t%d", ++emitter->next_alias); }
+pf_str new_alias(struct emitter *emitter) {
+    return pf_arena_printf(emitter->arena, "t%d", ++emitter->next_alias);
+}
 
 pf_str join_texts(struct pf_arena *arena, const pf_str *texts, uint32_t count, const char *separator) {
     struct pf_buf buf;
@@ -51,7 +53,6 @@ void block_wrap(struct emitter *emitter, struct block *block) {
     block_init(emitter, &outer, block->column_count);
     outer.from = pf_arena_printf(emitter->arena, "(%.*s) AS %.*s", PF_STR_ARG(select), PF_STR_ARG(alias));
     for (uint32_t i = 0; i < block->column_count; i++)
-        if (block->columns[i].len)
-            outer.columns[i] = pf_arena_printf(emitter->arena, "%.*s.c%u", PF_STR_ARG(alias), i);
+        if (block->columns[i].len) outer.columns[i] = pf_arena_printf(emitter->arena, "%.*s.c%u", PF_STR_ARG(alias), i);
     *block = outer;
 }

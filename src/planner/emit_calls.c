@@ -53,7 +53,8 @@ static bool has_same_decimal_type(const struct pf_expr *expr) {
         result_scale = scale[0] > scale[1] ? scale[0] : scale[1];
         result_width = (before[0] > before[1] ? before[0] : before[1]) + result_scale + 1;
         if (result_width > 18 && widest <= 18) result_width = 18;
-    } else return false;
+    } else
+        return false;
     if (result_width > 38) result_width = 38;
     return result_width == expr->type->width && result_scale == expr->type->scale;
 }
@@ -67,8 +68,10 @@ static enum pf_code print_operator_call(struct expr_printer *printer, const stru
         const struct pf_expr *arg = expr->args[i];
         if (i || expr->arg_count == 1) pf_buf_printf(printer->buf, i ? " %.*s " : "%.*s ", PF_STR_ARG(expr->name));
         int width, scale;
-        if (bare_decimal(arg, &width, &scale) && is_listed(expr->name, "+ - *")) print_constant(printer, arg, true);
-        else PF_TRY(print_expr(printer, arg, err));
+        if (bare_decimal(arg, &width, &scale) && is_listed(expr->name, "+ - *"))
+            print_constant(printer, arg, true);
+        else
+            PF_TRY(print_expr(printer, arg, err));
     }
     pf_buf_put_char(printer->buf, ')');
     return PF_OK;
@@ -80,8 +83,7 @@ static enum pf_code print_lambda(struct expr_printer *printer, const struct pf_e
     uint32_t count = parameters + expr->arg_count - first_capture;
     pf_str *columns = PF_ARENA_ARRAY(arena, pf_str, count);
     int depth = printer->emitter->lambda_depth++;
-    for (uint32_t i = 0; i < parameters; i++)
-        columns[parameters - 1 - i] = pf_arena_printf(arena, "x%d_%u", depth, i);
+    for (uint32_t i = 0; i < parameters; i++) columns[parameters - 1 - i] = pf_arena_printf(arena, "x%d_%u", depth, i);
     for (uint32_t i = first_capture; i < expr->arg_count; i++) {
         struct pf_buf buf;
         pf_buf_init(&buf, MAX_SQL_BYTES);
@@ -115,8 +117,8 @@ static enum pf_code print_struct(struct expr_printer *printer, const struct pf_e
     pf_buf_put_char(printer->buf, '{');
     for (uint32_t i = 0; i < expr->arg_count; i++) {
         if (i) pf_buf_put_cstr(printer->buf, ", ");
-        pf_buf_printf(printer->buf, "%.*s: ",
-                      PF_STR_ARG(quote_string(printer->emitter->arena, expr->type->field_names[i])));
+        pf_buf_printf(printer->buf,
+                      "%.*s: ", PF_STR_ARG(quote_string(printer->emitter->arena, expr->type->field_names[i])));
         PF_TRY(print_expr(printer, expr->args[i], err));
     }
     pf_buf_put_char(printer->buf, '}');
@@ -127,8 +129,8 @@ static enum pf_code print_plain_call(struct expr_printer *printer, const struct 
     print_name(printer->buf, printer->emitter->arena, expr->name);
     pf_buf_put_char(printer->buf, '(');
     if (pf_str_equal(expr->name, PF_STR("union_value")) && expr->type->field_count)
-        pf_buf_printf(printer->buf, "%.*s := ",
-                      PF_STR_ARG(quote_name(printer->emitter->arena, expr->type->field_names[0])));
+        pf_buf_printf(printer->buf,
+                      "%.*s := ", PF_STR_ARG(quote_name(printer->emitter->arena, expr->type->field_names[0])));
     PF_TRY(print_exprs(printer, expr->args, expr->arg_count, err));
     pf_buf_put_char(printer->buf, ')');
     return PF_OK;
@@ -144,10 +146,14 @@ enum pf_code print_function(struct expr_printer *printer, const struct pf_expr *
                       (pf_str_equal(expr->name, PF_STR("error")) && !pf_str_equal(expr->type->id, PF_STR("NULL"))) ||
                       pf_str_equal(expr->name, PF_STR("union_value"));
     if (needs_cast) pf_buf_put_cstr(printer->buf, "CAST(");
-    if (expr->lambda) PF_TRY(print_lambda(printer, expr, err));
-    else if (is_infix || is_prefix) PF_TRY(print_operator_call(printer, expr, err));
-    else if (pf_str_equal(expr->name, PF_STR("struct_pack")) && expr->arg_count) PF_TRY(print_struct(printer, expr, err));
-    else PF_TRY(print_plain_call(printer, expr, err));
+    if (expr->lambda)
+        PF_TRY(print_lambda(printer, expr, err));
+    else if (is_infix || is_prefix)
+        PF_TRY(print_operator_call(printer, expr, err));
+    else if (pf_str_equal(expr->name, PF_STR("struct_pack")) && expr->arg_count)
+        PF_TRY(print_struct(printer, expr, err));
+    else
+        PF_TRY(print_plain_call(printer, expr, err));
     if (needs_cast) pf_buf_printf(printer->buf, " AS %.*s)", PF_STR_ARG(expr->type->sql));
     return PF_OK;
 }
@@ -200,10 +206,12 @@ enum pf_code print_aggregate(struct expr_printer *printer, const struct pf_expr 
 /* RANGE bounds come as `order key + offset`: the binder has added the key. */
 static enum pf_code print_bound(struct expr_printer *printer, const struct pf_window *window, pf_str bound,
                                 const struct pf_expr *expr, struct pf_error *err) {
-    if (pf_str_starts_with(bound, PF_STR("UNBOUNDED_PRECEDING"))) pf_buf_put_cstr(printer->buf, "UNBOUNDED PRECEDING");
+    if (pf_str_starts_with(bound, PF_STR("UNBOUNDED_PRECEDING")))
+        pf_buf_put_cstr(printer->buf, "UNBOUNDED PRECEDING");
     else if (pf_str_starts_with(bound, PF_STR("UNBOUNDED_FOLLOWING")))
         pf_buf_put_cstr(printer->buf, "UNBOUNDED FOLLOWING");
-    else if (pf_str_starts_with(bound, PF_STR("CURRENT_ROW"))) pf_buf_put_cstr(printer->buf, "CURRENT ROW");
+    else if (pf_str_starts_with(bound, PF_STR("CURRENT_ROW")))
+        pf_buf_put_cstr(printer->buf, "CURRENT ROW");
     else {
         bool is_range = pf_str_ends_with(bound, PF_STR("_RANGE"));
         if (!expr) PF_FAIL(err, PF_INVALID, "plan: a window frame without its bound");
@@ -228,16 +236,17 @@ static enum pf_code print_frame(struct expr_printer *printer, const struct pf_wi
     const char *unit = "ROWS";
     for (int i = 0; i < 2; i++) {
         pf_str bound = i ? window->end : window->start;
-        if (pf_str_ends_with(bound, PF_STR("_RANGE"))) unit = "RANGE";
-        else if (pf_str_ends_with(bound, PF_STR("_GROUPS"))) unit = "GROUPS";
+        if (pf_str_ends_with(bound, PF_STR("_RANGE")))
+            unit = "RANGE";
+        else if (pf_str_ends_with(bound, PF_STR("_GROUPS")))
+            unit = "GROUPS";
     }
     pf_buf_printf(printer->buf, " %s BETWEEN ", unit);
     PF_TRY(print_bound(printer, window, window->start, window->start_expr, err));
     pf_buf_put_cstr(printer->buf, " AND ");
     PF_TRY(print_bound(printer, window, window->end, window->end_expr, err));
     if (!window->exclude.len) return PF_OK;
-    static const char *const EXCLUDES[][2] = {
-        {"CURRENT_ROW", "CURRENT ROW"}, {"GROUP", "GROUP"}, {"TIES", "TIES"}};
+    static const char *const EXCLUDES[][2] = {{"CURRENT_ROW", "CURRENT ROW"}, {"GROUP", "GROUP"}, {"TIES", "TIES"}};
     for (size_t i = 0; i < 3; i++)
         if (pf_str_equal(window->exclude, pf_str_from_cstr(EXCLUDES[i][0]))) {
             pf_buf_printf(printer->buf, " EXCLUDE %s", EXCLUDES[i][1]);

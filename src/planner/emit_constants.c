@@ -46,22 +46,30 @@ void print_constant(struct expr_printer *printer, const struct pf_expr *expr, bo
     int width, scale;
     int64_t number;
     if (expr->is_null) {
-        if (is_type(expr, "NULL")) pf_buf_put_cstr(buf, "NULL");
-        else pf_buf_printf(buf, "CAST(NULL AS %.*s)", PF_STR_ARG(type));
-    } else if (expr->sql.len) pf_buf_put_str(buf, expr->sql);
-    else if (pf_str_equal(type, PF_STR("VARCHAR"))) print_string(buf, arena, expr->text);
-    else if (is_type(expr, "BOOLEAN")) pf_buf_put_str(buf, expr->text);
+        if (is_type(expr, "NULL"))
+            pf_buf_put_cstr(buf, "NULL");
+        else
+            pf_buf_printf(buf, "CAST(NULL AS %.*s)", PF_STR_ARG(type));
+    } else if (expr->sql.len)
+        pf_buf_put_str(buf, expr->sql);
+    else if (pf_str_equal(type, PF_STR("VARCHAR")))
+        print_string(buf, arena, expr->text);
+    else if (is_type(expr, "BOOLEAN"))
+        pf_buf_put_str(buf, expr->text);
     else if (is_type(expr, "DATE") || is_type(expr, "TIMESTAMP"))
         pf_buf_printf(buf, "%.*s '%.*s'", PF_STR_ARG(type), PF_STR_ARG(expr->text));
-    else if (is_bare && bare_decimal(expr, &width, &scale)) pf_buf_put_str(buf, expr->text);
-    else if ((is_type(expr, "INTEGER") || (is_bare && (is_type(expr, "BIGINT") || is_type(expr, "SMALLINT") ||
-                                                       is_type(expr, "TINYINT")))) &&
+    else if (is_bare && bare_decimal(expr, &width, &scale))
+        pf_buf_put_str(buf, expr->text);
+    else if ((is_type(expr, "INTEGER") ||
+              (is_bare && (is_type(expr, "BIGINT") || is_type(expr, "SMALLINT") || is_type(expr, "TINYINT")))) &&
              pf_str_to_i64(expr->text, &number) && number >= 0 && number < INT32_MAX)
         pf_buf_put_str(buf, expr->text);
     else if (pf_str_equal(type, PF_STR("JSON")) || is_type(expr, "VARCHAR")) {
         pf_buf_put_cstr(buf, "CAST(");
         print_string(buf, arena, expr->text);
         pf_buf_printf(buf, " AS %.*s)", PF_STR_ARG(type));
-    } else
+    } else if (pf_str_to_i64(expr->text, &number) && !is_type(expr, "ENUM"))
+        pf_buf_printf(buf, "CAST(%.*s AS %.*s)", PF_STR_ARG(expr->text), PF_STR_ARG(type));
+    else
         pf_buf_printf(buf, "CAST(%.*s AS %.*s)", PF_STR_ARG(quote_string(arena, expr->text)), PF_STR_ARG(type));
 }

@@ -72,11 +72,11 @@ static enum pf_code print_between(struct expr_printer *printer, const struct pf_
         return PF_OK;
     }
     pf_buf_put_char(printer->buf, '(');
-    PF_TRY(print_binary(printer, expr->args[0], expr->lower_inclusive ? PF_STR(">=") : PF_STR(">"), expr->args[1],
-                        err));
+    PF_TRY(
+        print_binary(printer, expr->args[0], expr->lower_inclusive ? PF_STR(">=") : PF_STR(">"), expr->args[1], err));
     pf_buf_put_cstr(printer->buf, " AND ");
-    PF_TRY(print_binary(printer, expr->args[0], expr->upper_inclusive ? PF_STR("<=") : PF_STR("<"), expr->args[2],
-                        err));
+    PF_TRY(
+        print_binary(printer, expr->args[0], expr->upper_inclusive ? PF_STR("<=") : PF_STR("<"), expr->args[2], err));
     pf_buf_put_char(printer->buf, ')');
     return PF_OK;
 }
@@ -108,52 +108,31 @@ enum pf_code print_expr(struct expr_printer *printer, const struct pf_expr *expr
     struct pf_buf *buf = printer->buf;
     if (buf->failed) PF_FAIL(err, PF_TOO_LARGE, "print SQL: more than %d bytes", MAX_SQL_BYTES);
     switch (expr->kind) {
-    case PF_EXPR_COLUMN:
-        return print_reference(printer, printer->columns, printer->column_count, expr->column, err);
+    case PF_EXPR_COLUMN: return print_reference(printer, printer->columns, printer->column_count, expr->column, err);
     case PF_EXPR_LAMBDA_REF:
         return print_reference(printer, printer->lambda_columns, printer->lambda_column_count, expr->column, err);
-    case PF_EXPR_CONSTANT:
-        print_constant(printer, expr, false);
-        return PF_OK;
-    case PF_EXPR_COMPARE:
-        return print_binary(printer, expr->args[0], expr->name, expr->args[1], err);
-    case PF_EXPR_AND:
-        return print_chain(printer, expr, " AND ", err);
-    case PF_EXPR_OR:
-        return print_chain(printer, expr, " OR ", err);
-    case PF_EXPR_NOT:
-        return print_around(printer, "(NOT ", expr->args[0], ")", err);
-    case PF_EXPR_IS_NULL:
-        return print_around(printer, "(", expr->args[0], " IS NULL)", err);
-    case PF_EXPR_IS_NOT_NULL:
-        return print_around(printer, "(", expr->args[0], " IS NOT NULL)", err);
-    case PF_EXPR_IN:
-        return print_in(printer, expr, err);
-    case PF_EXPR_COALESCE:
-        pf_buf_put_cstr(buf, "coalesce");
-        return print_chain(printer, expr, ", ", err);
-    case PF_EXPR_TRY:
-        return print_around(printer, "TRY(", expr->args[0], ")", err);
+    case PF_EXPR_CONSTANT: print_constant(printer, expr, false); return PF_OK;
+    case PF_EXPR_COMPARE: return print_binary(printer, expr->args[0], expr->name, expr->args[1], err);
+    case PF_EXPR_AND: return print_chain(printer, expr, " AND ", err);
+    case PF_EXPR_OR: return print_chain(printer, expr, " OR ", err);
+    case PF_EXPR_NOT: return print_around(printer, "(NOT ", expr->args[0], ")", err);
+    case PF_EXPR_IS_NULL: return print_around(printer, "(", expr->args[0], " IS NULL)", err);
+    case PF_EXPR_IS_NOT_NULL: return print_around(printer, "(", expr->args[0], " IS NOT NULL)", err);
+    case PF_EXPR_IN: return print_in(printer, expr, err);
+    case PF_EXPR_COALESCE: pf_buf_put_cstr(buf, "coalesce"); return print_chain(printer, expr, ", ", err);
+    case PF_EXPR_TRY: return print_around(printer, "TRY(", expr->args[0], ")", err);
     case PF_EXPR_CAST:
         PF_TRY(print_around(printer, expr->is_try ? "TRY_CAST(" : "CAST(", expr->args[0], " AS ", err));
         pf_buf_printf(buf, "%.*s)", PF_STR_ARG(expr->type->sql));
         return PF_OK;
-    case PF_EXPR_CASE:
-        return print_case(printer, expr, err);
-    case PF_EXPR_BETWEEN:
-        return print_between(printer, expr, err);
-    case PF_EXPR_FUNCTION:
-        return print_function(printer, expr, err);
-    case PF_EXPR_AGGREGATE:
-        return print_aggregate(printer, expr, err);
-    case PF_EXPR_WINDOW:
-        return print_window(printer, expr, err);
-    case PF_EXPR_UNNEST:
-        return print_around(printer, "unnest(", expr->args[0], ")", err);
-    case PF_EXPR_TEMPLATE:
-        return print_template(printer, expr, err);
-    case PF_EXPR_KIND_COUNT:
-        break;
+    case PF_EXPR_CASE: return print_case(printer, expr, err);
+    case PF_EXPR_BETWEEN: return print_between(printer, expr, err);
+    case PF_EXPR_FUNCTION: return print_function(printer, expr, err);
+    case PF_EXPR_AGGREGATE: return print_aggregate(printer, expr, err);
+    case PF_EXPR_WINDOW: return print_window(printer, expr, err);
+    case PF_EXPR_UNNEST: return print_around(printer, "unnest(", expr->args[0], ")", err);
+    case PF_EXPR_TEMPLATE: return print_template(printer, expr, err);
+    case PF_EXPR_KIND_COUNT: break;
     }
     PF_FAIL(err, PF_BUG, "print SQL: expression of kind %d", (int)expr->kind);
 }

@@ -92,8 +92,10 @@ static enum pf_code emit_plain_join(struct emitter *emitter, struct join_parts *
                                       PF_STR_ARG(second->from), PF_STR_ARG(on));
     block->is_join = true;
     bool is_one_sided = is_swapped || join->kind == PF_JOIN_SEMI || join->kind == PF_JOIN_ANTI;
-    if (is_one_sided) take_columns(block, first->columns, first->column_count, need);
-    else take_columns(block, parts->both, parts->both_count, need);
+    if (is_one_sided)
+        take_columns(block, first->columns, first->column_count, need);
+    else
+        take_columns(block, parts->both, parts->both_count, need);
     return PF_OK;
 }
 
@@ -122,14 +124,14 @@ static enum pf_code emit_mark_values(struct emitter *emitter, const struct join_
     return PF_OK;
 }
 
-static enum pf_code emit_mark(struct emitter *emitter, struct join_parts *parts, const bool *need,
-                              struct block *block, struct pf_error *err) {
+static enum pf_code emit_mark(struct emitter *emitter, struct join_parts *parts, const bool *need, struct block *block,
+                              struct pf_error *err) {
     struct block *left = &parts->sides[0], *right = &parts->sides[1];
     make_item(emitter, left, true);
     if (right->is_closed || !right->is_plain || right->with.len) block_wrap(emitter, right);
     join_columns(emitter, parts);
-    *block = (struct block){.from = left->from, .is_join = left->is_join, .columns = block->columns,
-                            .column_count = block->column_count};
+    *block = (struct block){
+        .from = left->from, .is_join = left->is_join, .columns = block->columns, .column_count = block->column_count};
     take_columns(block, left->columns, left->column_count, need);
     if (!need[left->column_count]) {
         block->is_plain = true;
@@ -149,8 +151,8 @@ static enum pf_code emit_mark(struct emitter *emitter, struct join_parts *parts,
                                 PF_STR_ARG(where));
     else
         *mark = pf_arena_printf(emitter->arena, "(%.*s %.*s%s (SELECT %.*s FROM %.*s%.*s))", PF_STR_ARG(texts[0]),
-                                PF_STR_ARG(is_equal ? PF_STR("IN") : op), is_equal ? "" : " ANY",
-                                PF_STR_ARG(texts[1]), PF_STR_ARG(right->from), PF_STR_ARG(where));
+                                PF_STR_ARG(is_equal ? PF_STR("IN") : op), is_equal ? "" : " ANY", PF_STR_ARG(texts[1]),
+                                PF_STR_ARG(right->from), PF_STR_ARG(where));
     return PF_OK;
 }
 
@@ -183,10 +185,10 @@ static enum pf_code group_right(struct emitter *emitter, struct join_parts *part
     parts_sql[key_count + right->column_count] = PF_STR("count(*) AS matches");
     pf_str list = join_texts(emitter->arena, parts_sql, key_count + right->column_count + 1, ", ");
     pf_str by = join_texts(emitter->arena, keys, key_count, ", ");
-    *out_item = pf_arena_printf(
-        emitter->arena, "(%.*sSELECT %.*s FROM %.*s%s%.*s%s%.*s) AS %.*s", PF_STR_ARG(right->with), PF_STR_ARG(list),
-        PF_STR_ARG(right->from), right->where.len ? " WHERE " : "", PF_STR_ARG(right->where),
-        key_count ? " GROUP BY " : "", PF_STR_ARG(by), PF_STR_ARG(alias));
+    *out_item =
+        pf_arena_printf(emitter->arena, "(%.*sSELECT %.*s FROM %.*s%s%.*s%s%.*s) AS %.*s", PF_STR_ARG(right->with),
+                        PF_STR_ARG(list), PF_STR_ARG(right->from), right->where.len ? " WHERE " : "",
+                        PF_STR_ARG(right->where), key_count ? " GROUP BY " : "", PF_STR_ARG(by), PF_STR_ARG(alias));
     return PF_OK;
 }
 
@@ -217,7 +219,8 @@ static enum pf_code emit_single(struct emitter *emitter, struct join_parts *part
         if (!need[left->column_count + i]) continue;
         block->is_plain = false;
         block->columns[left->column_count + i] = pf_arena_printf(
-            emitter->arena, "CASE WHEN %.*s.matches > 1 THEN CAST(error('" TOO_MANY_ROWS "') AS %.*s) ELSE %.*s.c%u END",
+            emitter->arena,
+            "CASE WHEN %.*s.matches > 1 THEN CAST(error('" TOO_MANY_ROWS "') AS %.*s) ELSE %.*s.c%u END",
             PF_STR_ARG(alias), PF_STR_ARG(right_op->types[i]->sql), PF_STR_ARG(alias), i);
     }
     return PF_OK;

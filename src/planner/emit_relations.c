@@ -19,8 +19,8 @@ static enum pf_code emit_open_child(struct emitter *emitter, const struct pf_op 
     return PF_OK;
 }
 
-static enum pf_code emit_filter(struct emitter *emitter, const struct pf_op *op, const bool *need,
-                                struct block *block, struct pf_error *err) {
+static enum pf_code emit_filter(struct emitter *emitter, const struct pf_op *op, const bool *need, struct block *block,
+                                struct pf_error *err) {
     size_t first_input = emitter->input_count;
     PF_TRY(emit_open_child(emitter, op, need, block, err));
     pf_str *texts = PF_ARENA_ARRAY(emitter->arena, pf_str, op->expr_count + 1);
@@ -35,8 +35,8 @@ static enum pf_code emit_filter(struct emitter *emitter, const struct pf_op *op,
     return PF_OK;
 }
 
-static enum pf_code emit_project(struct emitter *emitter, const struct pf_op *op, const bool *need,
-                                 struct block *block, struct pf_error *err) {
+static enum pf_code emit_project(struct emitter *emitter, const struct pf_op *op, const bool *need, struct block *block,
+                                 struct pf_error *err) {
     bool only_columns = true;
     for (uint32_t i = 0; i < op->expr_count; i++)
         if (need[i] && op->exprs[i]->kind != PF_EXPR_COLUMN) only_columns = false;
@@ -44,8 +44,7 @@ static enum pf_code emit_project(struct emitter *emitter, const struct pf_op *op
     if (block->distinct.len || (!only_columns && (block->is_closed || !block->is_plain))) block_wrap(emitter, block);
     pf_str *columns = PF_ARENA_ARRAY(emitter->arena, pf_str, op->expr_count);
     for (uint32_t i = 0; i < op->expr_count; i++)
-        if (need[i])
-            PF_TRY(emit_expr(emitter, op->exprs[i], block->columns, block->column_count, &columns[i], err));
+        if (need[i]) PF_TRY(emit_expr(emitter, op->exprs[i], block->columns, block->column_count, &columns[i], err));
     block->columns = columns;
     block->column_count = op->expr_count;
     block->is_plain = block->is_plain && only_columns;
@@ -57,8 +56,7 @@ static pf_str group_clause(struct emitter *emitter, const struct pf_op *op, cons
     struct pf_arena *arena = emitter->arena;
     if (!op->grouping_set_count) {
         if (!op->group_count) return PF_STR_EMPTY;
-        return pf_arena_printf(arena, " GROUP BY %.*s",
-                               PF_STR_ARG(join_texts(arena, groups, op->group_count, ", ")));
+        return pf_arena_printf(arena, " GROUP BY %.*s", PF_STR_ARG(join_texts(arena, groups, op->group_count, ", ")));
     }
     pf_str *sets = PF_ARENA_ARRAY(arena, pf_str, op->grouping_set_count);
     pf_str *members = PF_ARENA_ARRAY(arena, pf_str, op->group_count);
@@ -170,8 +168,8 @@ static enum pf_code emit_limit_expr(struct emitter *emitter, const struct pf_op 
     if (!texts[1].len && op->limit.offset)
         texts[1] = pf_arena_printf(emitter->arena, " OFFSET %lld", (long long)op->limit.offset);
     block_init(emitter, block, op->column_count);
-    block->with = pf_arena_printf(emitter->arena, "WITH %.*s AS MATERIALIZED (%.*s) ", PF_STR_ARG(name),
-                                  PF_STR_ARG(select));
+    block->with =
+        pf_arena_printf(emitter->arena, "WITH %.*s AS MATERIALIZED (%.*s) ", PF_STR_ARG(name), PF_STR_ARG(select));
     block->from = name;
     block->tail = join_texts(emitter->arena, texts, 2, "");
     for (uint32_t i = 0; i < op->column_count; i++)
@@ -180,8 +178,8 @@ static enum pf_code emit_limit_expr(struct emitter *emitter, const struct pf_op 
     return PF_OK;
 }
 
-static enum pf_code emit_sorted(struct emitter *emitter, const struct pf_op *op, const bool *need,
-                                struct block *block, struct pf_error *err) {
+static enum pf_code emit_sorted(struct emitter *emitter, const struct pf_op *op, const bool *need, struct block *block,
+                                struct pf_error *err) {
     if (op->limit.count_expr || op->limit.offset_expr) return emit_limit_expr(emitter, op, need, block, err);
     PF_TRY(emit_open_child(emitter, op, need, block, err));
     pf_str texts[3] = {PF_STR_EMPTY, PF_STR_EMPTY, PF_STR_EMPTY};
@@ -191,11 +189,11 @@ static enum pf_code emit_sorted(struct emitter *emitter, const struct pf_op *op,
         texts[0] = pf_arena_printf(emitter->arena, " ORDER BY %.*s", PF_STR_ARG(sorts));
     }
     if (op->kind == PF_OP_LIMIT) {
-        if (op->limit.percent >= 0) texts[1] = pf_arena_printf(emitter->arena, " LIMIT %.17g %%", op->limit.percent);
+        if (op->limit.percent >= 0)
+            texts[1] = pf_arena_printf(emitter->arena, " LIMIT %.17g %%", op->limit.percent);
         else if (op->limit.count >= 0)
             texts[1] = pf_arena_printf(emitter->arena, " LIMIT %lld", (long long)op->limit.count);
-        if (op->limit.offset)
-            texts[2] = pf_arena_printf(emitter->arena, " OFFSET %lld", (long long)op->limit.offset);
+        if (op->limit.offset) texts[2] = pf_arena_printf(emitter->arena, " OFFSET %lld", (long long)op->limit.offset);
     }
     block->tail = join_texts(emitter->arena, texts, 3, "");
     block->is_closed = true;
@@ -204,8 +202,8 @@ static enum pf_code emit_sorted(struct emitter *emitter, const struct pf_op *op,
     return PF_OK;
 }
 
-static enum pf_code emit_sample(struct emitter *emitter, const struct pf_op *op, const bool *need,
-                                struct block *block, struct pf_error *err) {
+static enum pf_code emit_sample(struct emitter *emitter, const struct pf_op *op, const bool *need, struct block *block,
+                                struct pf_error *err) {
     PF_TRY(emit_child(emitter, op, need, block, err));
     block_wrap(emitter, block);
     block->tail = pf_arena_printf(emitter->arena, " USING SAMPLE %.*s", PF_STR_ARG(op->sample_text));
@@ -262,9 +260,10 @@ static enum pf_code emit_cte(struct emitter *emitter, const struct pf_op *op, co
     emitter->ctes = name.outer;
     if (code != PF_OK) return code;
     *block = body;
-    pf_str inner = pf_str_starts_with(body.with, PF_STR("WITH "))
-                       ? pf_arena_printf(emitter->arena, ", %.*s", PF_STR_ARG(pf_str_slice(body.with, 5, body.with.len)))
-                       : PF_STR(" ");
+    pf_str inner =
+        pf_str_starts_with(body.with, PF_STR("WITH "))
+            ? pf_arena_printf(emitter->arena, ", %.*s", PF_STR_ARG(pf_str_slice(body.with, 5, body.with.len)))
+            : PF_STR(" ");
     block->with = pf_arena_printf(emitter->arena, "WITH %.*s AS MATERIALIZED (%.*s)%.*s", PF_STR_ARG(name.name),
                                   PF_STR_ARG(block_select(emitter, &below)), PF_STR_ARG(inner));
     return PF_OK;
@@ -286,11 +285,10 @@ static enum pf_code emit_recursive(struct emitter *emitter, const struct pf_op *
     if (code != PF_OK) return code;
     pf_str alias = new_alias(emitter);
     block_init(emitter, block, op->column_count);
-    pf_str select = pf_arena_printf(emitter->arena,
-                                    "WITH RECURSIVE %.*s AS ((%.*s) UNION %s(%.*s)) SELECT * FROM %.*s",
-                                    PF_STR_ARG(name.name), PF_STR_ARG(block_select(emitter, &start)),
-                                    op->is_all ? "ALL " : "", PF_STR_ARG(block_select(emitter, &step)),
-                                    PF_STR_ARG(name.name));
+    pf_str select =
+        pf_arena_printf(emitter->arena, "WITH RECURSIVE %.*s AS ((%.*s) UNION %s(%.*s)) SELECT * FROM %.*s",
+                        PF_STR_ARG(name.name), PF_STR_ARG(block_select(emitter, &start)), op->is_all ? "ALL " : "",
+                        PF_STR_ARG(block_select(emitter, &step)), PF_STR_ARG(name.name));
     block->from = pf_arena_printf(emitter->arena, "(%.*s) AS %.*s", PF_STR_ARG(select), PF_STR_ARG(alias));
     for (uint32_t i = 0; i < op->column_count; i++)
         if (need[i]) block->columns[i] = pf_arena_printf(emitter->arena, "%.*s.c%u", PF_STR_ARG(alias), i);
@@ -300,33 +298,21 @@ static enum pf_code emit_recursive(struct emitter *emitter, const struct pf_op *
 enum pf_code emit_op(struct emitter *emitter, const struct pf_op *op, const bool *need, struct block *block,
                      struct pf_error *err) {
     switch (op->kind) {
-    case PF_OP_FILTER:
-        return emit_filter(emitter, op, need, block, err);
-    case PF_OP_PROJECT:
-        return emit_project(emitter, op, need, block, err);
-    case PF_OP_AGGREGATE:
-        return emit_aggregate(emitter, op, need, block, err);
-    case PF_OP_DISTINCT:
-        return emit_distinct(emitter, op, need, block, err);
+    case PF_OP_FILTER: return emit_filter(emitter, op, need, block, err);
+    case PF_OP_PROJECT: return emit_project(emitter, op, need, block, err);
+    case PF_OP_AGGREGATE: return emit_aggregate(emitter, op, need, block, err);
+    case PF_OP_DISTINCT: return emit_distinct(emitter, op, need, block, err);
     case PF_OP_WINDOW:
-    case PF_OP_UNNEST:
-        return emit_extended(emitter, op, need, block, err);
+    case PF_OP_UNNEST: return emit_extended(emitter, op, need, block, err);
     case PF_OP_ORDER:
-    case PF_OP_LIMIT:
-        return emit_sorted(emitter, op, need, block, err);
-    case PF_OP_SAMPLE:
-        return emit_sample(emitter, op, need, block, err);
-    case PF_OP_JOIN:
-        return emit_join(emitter, op, need, block, err);
+    case PF_OP_LIMIT: return emit_sorted(emitter, op, need, block, err);
+    case PF_OP_SAMPLE: return emit_sample(emitter, op, need, block, err);
+    case PF_OP_JOIN: return emit_join(emitter, op, need, block, err);
     case PF_OP_UNION:
     case PF_OP_INTERSECT:
-    case PF_OP_EXCEPT:
-        return emit_set(emitter, op, need, block, err);
-    case PF_OP_CTE:
-        return emit_cte(emitter, op, need, block, err);
-    case PF_OP_RECURSIVE:
-        return emit_recursive(emitter, op, need, block, err);
-    default:
-        return emit_leaf(emitter, op, need, block, err);
+    case PF_OP_EXCEPT: return emit_set(emitter, op, need, block, err);
+    case PF_OP_CTE: return emit_cte(emitter, op, need, block, err);
+    case PF_OP_RECURSIVE: return emit_recursive(emitter, op, need, block, err);
+    default: return emit_leaf(emitter, op, need, block, err);
     }
 }

@@ -13,11 +13,11 @@
 enum { MAX_SQL_BYTES = 64 << 20 };
 
 struct block {
-    pf_str with;  /* "WITH ..." in front of the SELECT; empty: none */
-    pf_str from;  /* empty: none */
-    bool is_join; /* `from` is more than one item */
-    pf_str where; /* conjuncts, without WHERE */
-    pf_str tail;  /* GROUP BY, ORDER BY, LIMIT: what comes behind WHERE */
+    pf_str with;     /* "WITH ..." in front of the SELECT; empty: none */
+    pf_str from;     /* empty: none */
+    bool is_join;    /* `from` is more than one item */
+    pf_str where;    /* conjuncts, without WHERE */
+    pf_str tail;     /* GROUP BY, ORDER BY, LIMIT: what comes behind WHERE */
     pf_str distinct; /* "DISTINCT " or "DISTINCT ON (...) " */
     bool is_closed;  /* nothing more may be merged */
     pf_str *columns; /* SQL of each column of the operator; empty: nobody needs it */
@@ -47,8 +47,8 @@ struct emitter {
     const struct cte_name *ctes;
     const struct cte_scope *scopes; /* of a fragment: CTEs around it */
 
-    bool is_fragment; /* scans and datasets become ${i}; otherwise lake_scan('...') */
-    int driving_id;   /* the leaf whose splits or producers the tasks divide; 0: none */
+    bool is_fragment;       /* scans and datasets become ${i}; otherwise lake_scan('...') */
+    int driving_id;         /* the leaf whose splits or producers the tasks divide; 0: none */
     const int *aligned_ids; /* leaves read partition by partition */
     uint32_t aligned_count;
     const struct branch_choice *choices;
@@ -82,12 +82,11 @@ enum pf_code print_exprs(struct expr_printer *printer, const struct pf_expr *con
                          struct pf_error *err) PF_MUST_CHECK;
 enum pf_code print_sorts(struct expr_printer *printer, const struct pf_sort *sorts, uint32_t count,
                          struct pf_error *err) PF_MUST_CHECK;
-enum pf_code print_function(struct expr_printer *printer, const struct pf_expr *expr,
-                            struct pf_error *err) PF_MUST_CHECK;
-enum pf_code print_aggregate(struct expr_printer *printer, const struct pf_expr *expr,
-                             struct pf_error *err) PF_MUST_CHECK;
-enum pf_code print_window(struct expr_printer *printer, const struct pf_expr *expr,
-                          struct pf_error *err) PF_MUST_CHECK;
+enum pf_code print_function(struct expr_printer *printer, const struct pf_expr *expr, struct pf_error *err)
+    PF_MUST_CHECK;
+enum pf_code print_aggregate(struct expr_printer *printer, const struct pf_expr *expr, struct pf_error *err)
+    PF_MUST_CHECK;
+enum pf_code print_window(struct expr_printer *printer, const struct pf_expr *expr, struct pf_error *err) PF_MUST_CHECK;
 /* emit_constants.c. `is_bare`: the place fixes the type well enough for a plain number. */
 void print_constant(struct expr_printer *printer, const struct pf_expr *expr, bool is_bare);
 /* Width and scale of the literal print_constant makes of a bare DECIMAL; false if it makes none. */

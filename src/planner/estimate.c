@@ -7,22 +7,18 @@ static double without_estimate(const struct pf_op *op, const struct stream *chil
     if (op->child_count > 0) first = is_planned ? children[0].planned_rows : children[0].rows;
     if (op->child_count > 1) second = is_planned ? children[1].planned_rows : children[1].rows;
     switch (op->kind) {
-    case PF_OP_FILTER:
-        return first * 0.2;
-    case PF_OP_AGGREGATE:
-        return op->group_count ? first * 0.25 : 1;
-    case PF_OP_JOIN:
-        return first > second ? first : second;
-    case PF_OP_UNION:
-        return first + second;
-    default:
-        return op->child_count ? first : 1;
+    case PF_OP_FILTER: return first * 0.2;
+    case PF_OP_AGGREGATE: return op->group_count ? first * 0.25 : 1;
+    case PF_OP_JOIN: return first > second ? first : second;
+    case PF_OP_UNION: return first + second;
+    default: return op->child_count ? first : 1;
     }
 }
 
 double estimate_rows(const struct pf_op *op, const struct stream *children, double *out_planned) {
     double planned = op->rows >= 0 ? op->rows : without_estimate(op, children, true), rows = planned;
-    if (op->rows < 0) rows = without_estimate(op, children, false);
+    if (op->rows < 0)
+        rows = without_estimate(op, children, false);
     else
         for (uint32_t i = 0; i < op->child_count && i < 8; i++)
             if (children[i].planned_rows >= 1 && children[i].rows >= 0)
@@ -31,7 +27,8 @@ double estimate_rows(const struct pf_op *op, const struct stream *children, doub
                         op->kind != PF_OP_TABLE_FUNCTION && op->child_count == 1;
     if (is_shrinking && rows > children[0].rows) rows = children[0].rows;
     if (op->kind == PF_OP_AGGREGATE && !op->group_count) rows = 1;
-    if (op->kind == PF_OP_LIMIT && op->limit.count >= 0 && rows > (double)op->limit.count) rows = (double)op->limit.count;
+    if (op->kind == PF_OP_LIMIT && op->limit.count >= 0 && rows > (double)op->limit.count)
+        rows = (double)op->limit.count;
     *out_planned = planned < 1 ? 1 : planned;
     return rows < 1 ? 1 : rows;
 }

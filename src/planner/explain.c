@@ -28,8 +28,8 @@ static void put_leaf(struct pf_buf *buf, const struct pf_op *op, const struct al
     }
 }
 
-static void put_op(struct pf_buf *buf, const struct pf_op *op, const struct alternative *alternative,
-                   const char *title, bool is_top) {
+static void put_op(struct pf_buf *buf, const struct pf_op *op, const struct alternative *alternative, const char *title,
+                   bool is_top) {
     uint32_t chosen = UINT32_MAX;
     for (uint32_t i = 0; i < alternative->choice_count; i++)
         if (alternative->choices[i].op_id == op->id) chosen = alternative->choices[i].branch;
@@ -41,15 +41,18 @@ static void put_op(struct pf_buf *buf, const struct pf_op *op, const struct alte
         [PF_OP_UNNEST] = "unnest",       [PF_OP_ORDER] = "sort",          [PF_OP_LIMIT] = "limit",
         [PF_OP_SAMPLE] = "sample",       [PF_OP_JOIN] = "join",           [PF_OP_INTERSECT] = "intersect",
         [PF_OP_EXCEPT] = "except",       [PF_OP_RECURSIVE] = "recursive", [PF_OP_VALUES] = "values"};
-    if (is_top && title) put_words(buf, title);
+    if (is_top && title)
+        put_words(buf, title);
     else if (op->kind == PF_OP_JOIN && op->join->kind != PF_JOIN_INNER) {
         static const char *const JOINS[PF_JOIN_KIND_COUNT] = {
-            [PF_JOIN_LEFT] = "left join",       [PF_JOIN_RIGHT] = "right join",     [PF_JOIN_FULL] = "full join",
-            [PF_JOIN_SEMI] = "semi join",       [PF_JOIN_ANTI] = "anti join",       [PF_JOIN_RIGHT_SEMI] = "semi join",
-            [PF_JOIN_RIGHT_ANTI] = "anti join", [PF_JOIN_MARK] = "mark join",       [PF_JOIN_SINGLE] = "single join",
-            [PF_JOIN_POSITIONAL] = "positional join"};
+            [PF_JOIN_LEFT] = "left join",       [PF_JOIN_RIGHT] = "right join",
+            [PF_JOIN_FULL] = "full join",       [PF_JOIN_SEMI] = "semi join",
+            [PF_JOIN_ANTI] = "anti join",       [PF_JOIN_RIGHT_SEMI] = "semi join",
+            [PF_JOIN_RIGHT_ANTI] = "anti join", [PF_JOIN_MARK] = "mark join",
+            [PF_JOIN_SINGLE] = "single join",   [PF_JOIN_POSITIONAL] = "positional join"};
         put_words(buf, JOINS[op->join->kind]);
-    } else if (VERBS[op->kind]) put_words(buf, VERBS[op->kind]);
+    } else if (VERBS[op->kind])
+        put_words(buf, VERBS[op->kind]);
 }
 
 pf_str stage_title(struct cutter *cutter, const struct cut *cut, const struct alternative *alternative) {
@@ -88,9 +91,12 @@ static void put_inputs(struct pf_buf *out, const struct pf_fragment *fragment) {
 static void put_stage(struct pf_buf *out, const struct pf_stage *stage) {
     static const char *const EXCHANGES[] = {"gather", "broadcast", "repartition"};
     pf_buf_printf(out, "stage %d: %.*s\n  ", stage->id, PF_STR_ARG(stage->title));
-    if (stage->spread == PF_SPREAD_ONE) pf_buf_put_cstr(out, "one task");
-    else if (stage->spread == PF_SPREAD_SPLITS) pf_buf_put_cstr(out, "over splits");
-    else pf_buf_printf(out, "over %d partitions", stage->input_partition_count);
+    if (stage->spread == PF_SPREAD_ONE)
+        pf_buf_put_cstr(out, "one task");
+    else if (stage->spread == PF_SPREAD_SPLITS)
+        pf_buf_put_cstr(out, "over splits");
+    else
+        pf_buf_printf(out, "over %d partitions", stage->input_partition_count);
     pf_buf_printf(out, ", %s", EXCHANGES[stage->exchange]);
     if (stage->partition_count > 1)
         pf_buf_printf(out, " by %.*s into %d", PF_STR_ARG(stage->keys_text), stage->partition_count);

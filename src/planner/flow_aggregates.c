@@ -54,8 +54,7 @@ static bool is_unread(const struct pf_expr *call) {
 }
 
 static enum pf_code cut_partial(struct cutter *cutter, const struct pf_op *op, const struct stream *child,
-                                struct aggregate_split *split, double rows, struct stream *out,
-                                struct pf_error *err) {
+                                struct aggregate_split *split, double rows, struct stream *out, struct pf_error *err) {
     bool *all = PF_ARENA_ARRAY(cutter->arena, bool, split->partial->column_count);
     for (uint32_t i = 0; i < split->partial->column_count; i++) {
         uint32_t part = i - split->partial->group_count;
@@ -139,7 +138,7 @@ enum pf_code flow_aggregate(struct cutter *cutter, const struct pf_op *op, const
 }
 
 enum pf_code flow_distinct(struct cutter *cutter, const struct pf_op *op, const bool *need, struct stream *out,
-                                  struct pf_error *err) {
+                           struct pf_error *err) {
     struct stream child;
     bool *child_need = PF_ARENA_ARRAY(cutter->arena, bool, op->children[0]->column_count);
     need_child(op, 0, need, child_need);
@@ -181,7 +180,7 @@ enum pf_code flow_distinct(struct cutter *cutter, const struct pf_op *op, const 
 
 /* ORDER needs everything; so does a LIMIT, but a part of each task's rows will do. */
 enum pf_code flow_sorted(struct cutter *cutter, const struct pf_op *op, const bool *need, struct stream *out,
-                                struct pf_error *err) {
+                         struct pf_error *err) {
     struct stream child;
     bool *child_need = PF_ARENA_ARRAY(cutter->arena, bool, op->children[0]->column_count);
     need_child(op, 0, need, child_need);
@@ -238,7 +237,7 @@ static uint32_t common_partitions(struct cutter *cutter, const struct pf_op *op,
 }
 
 enum pf_code flow_window(struct cutter *cutter, const struct pf_op *op, const bool *need, struct stream *out,
-                                struct pf_error *err) {
+                         struct pf_error *err) {
     struct stream child;
     bool *child_need = PF_ARENA_ARRAY(cutter->arena, bool, op->children[0]->column_count);
     need_child(op, 0, need, child_need);
@@ -259,7 +258,7 @@ enum pf_code flow_window(struct cutter *cutter, const struct pf_op *op, const bo
 }
 
 enum pf_code flow_sample(struct cutter *cutter, const struct pf_op *op, const bool *need, struct stream *out,
-                                struct pf_error *err) {
+                         struct pf_error *err) {
     struct stream child;
     PF_TRY(flow(cutter, op->children[0], need, &child, err));
     *out = child;

@@ -17,8 +17,8 @@ struct join_sides {
     const struct pf_op *op;
     struct stream streams[2];
     bool *needs[2];
-    double bytes[2];   /* of the rows that come out of each side */
-    bool may_whole[2]; /* the kind of join allows every task to read this side whole */
+    double bytes[2];                /* of the rows that come out of each side */
+    bool may_whole[2];              /* the kind of join allows every task to read this side whole */
     const struct pf_expr **keys[2]; /* equality conditions: pairs of same type */
     uint32_t key_count;
 };
@@ -34,16 +34,11 @@ static void find_sides_allowed(struct join_sides *sides) {
     case PF_JOIN_SEMI:
     case PF_JOIN_ANTI:
     case PF_JOIN_MARK:
-    case PF_JOIN_SINGLE:
-        sides->may_whole[1] = true;
-        return;
+    case PF_JOIN_SINGLE: sides->may_whole[1] = true; return;
     case PF_JOIN_RIGHT:
     case PF_JOIN_RIGHT_SEMI:
-    case PF_JOIN_RIGHT_ANTI:
-        sides->may_whole[0] = true;
-        return;
-    default: /* FULL, POSITIONAL: neither */
-        return;
+    case PF_JOIN_RIGHT_ANTI: sides->may_whole[0] = true; return;
+    default: /* FULL, POSITIONAL: neither */ return;
     }
 }
 
@@ -209,8 +204,7 @@ static enum pf_code partition_sides(struct cutter *cutter, const struct join_sid
     for (int side = 0; side < 2; side++) { /* one is partitioned already */
         const struct pf_expr **keys;
         uint32_t count = keys_of_partner(cutter, sides, side, &keys);
-        if (count)
-            return cut_by_keys(cutter, sides, side, keys, count, sides->streams[!side].partition_count, err);
+        if (count) return cut_by_keys(cutter, sides, side, keys, count, sides->streams[!side].partition_count, err);
     }
     double largest = sides->bytes[0] > sides->bytes[1] ? sides->bytes[0] : sides->bytes[1];
     int partition_count = choose_partition_count(cutter, largest);
@@ -227,7 +221,9 @@ static enum pf_code partition_sides(struct cutter *cutter, const struct join_sid
 /* ---- the decision ---- */
 
 /* The rows of a dataset, or of what is computed from it cheaply: reading it whole costs no further stage. */
-static bool is_dataset(const struct stream *stream) { return stream->is_light && stream->scan_bytes <= 0; }
+static bool is_dataset(const struct stream *stream) {
+    return stream->is_light && stream->scan_bytes <= 0;
+}
 
 static enum pf_code bring_together(struct cutter *cutter, struct join_sides *sides, const char *reason,
                                    struct stream *out, struct pf_error *err) {
@@ -264,7 +260,9 @@ static enum pf_code make_stages(struct cutter *cutter, struct join_sides *sides,
     out->is_blocked = true;
     /* Known not to fit: it is a dataset, and stream_can_be_read_whole said no. */
     bool may_fit = may_whole && !is_dataset(&sides->streams[smaller]);
-    if (may_fit && sides->bytes[smaller] <= limit / 4) return cut_broadcast(cutter, sides, smaller, err);
+    /* An estimate over scans may be far off; over datasets it is a bound, or nearly. */
+    double trusted = sides->streams[smaller].scan_bytes <= 0 ? limit : limit / 4;
+    if (may_fit && sides->bytes[smaller] <= trusted) return cut_broadcast(cutter, sides, smaller, err);
     return partition_sides(cutter, sides, smaller, err);
 }
 
@@ -292,16 +290,19 @@ enum pf_code flow_join(struct cutter *cutter, const struct pf_op *op, const bool
     const struct key_set *aligned;
     bool are_alike = are_aligned(&sides, &aligned);
     bool can_read[2];
-    for (int i = 0; i < 2; i++)
-        can_read[i] = sides.may_whole[i] && stream_can_be_read_whole(cutter, &sides.streams[i]);
+    for (int i = 0; i < 2; i++) can_read[i] = sides.may_whole[i] && stream_can_be_read_whole(cutter, &sides.streams[i]);
     if (can_read[0] && can_read[1]) { /* the larger one drives */
         double inputs[2];
         for (int i = 0; i < 2; i++) inputs[i] = sides.streams[i].scan_bytes + sides.streams[i].dataset_bytes;
         can_read[inputs[0] > inputs[1] ? 0 : 1] = false;
     }
-    if (are_alike && !can_read[0] && !can_read[1]) align(cutter, &sides, out);
-    else if (can_read[1]) join_stream(cutter, &sides, 0, out);
-    else if (can_read[0]) join_stream(cutter, &sides, 1, out);
-    else return make_stages(cutter, &sides, out, err);
+    if (are_alike && !can_read[0] && !can_read[1])
+        align(cutter, &sides, out);
+    else if (can_read[1])
+        join_stream(cutter, &sides, 0, out);
+    else if (can_read[0])
+        join_stream(cutter, &sides, 1, out);
+    else
+        return make_stages(cutter, &sides, out, err);
     return PF_OK;
 }

@@ -53,8 +53,8 @@ static bool merge_aligned(struct cutter *cutter, const struct stream *children, 
     return true;
 }
 
-static void add_alternatives(struct cutter *cutter, const struct pf_op *op, uint32_t branch,
-                             const struct stream *child, struct stream *out) {
+static void add_alternatives(struct cutter *cutter, const struct pf_op *op, uint32_t branch, const struct stream *child,
+                             struct stream *out) {
     for (uint32_t i = 0; i < child->alternative_count; i++) {
         const struct alternative *from = &child->alternatives[i];
         struct alternative *to = new_alternative(cutter, out);
@@ -88,12 +88,14 @@ enum pf_code flow_union(struct cutter *cutter, const struct pf_op *op, const boo
     bool **needs = PF_ARENA_ARRAY(cutter->arena, bool *, op->child_count);
     PF_TRY(flow_children(cutter, op, need, children, needs, out, err));
     if (out->is_blocked) return PF_OK;
-    bool is_whole = true;
+    bool is_whole = true, is_light = true;
     uint32_t alternatives = 0;
     for (uint32_t i = 0; i < op->child_count; i++) {
         is_whole &= stream_is_whole(&children[i]);
+        is_light &= children[i].is_light;
         alternatives += children[i].alternative_count;
     }
+    out->is_light = is_light;
     if (is_whole || (out->is_pinned && alternatives <= op->child_count)) {
         for (uint32_t i = 0; i < op->child_count; i++) {
             if (!out->is_pinned || stream_is_whole(&children[i])) continue;
@@ -177,9 +179,9 @@ enum pf_code flow_cte(struct cutter *cutter, const struct pf_op *op, const bool 
     need_cte(op->children[1], need, op->cte_index, cte_need, cutter->arena);
     PF_TRY(flow(cutter, definition, cte_need, &scope.stream, err));
     /* Small enough to be computed wherever it is read; else it becomes a dataset that tasks can share out. */
-    bool is_inline = !scope.stream.is_blocked && !scope.stream.is_volatile &&
-                     scope.stream.scan_bytes + scope.stream.dataset_bytes <=
-                         (double)cutter->options->replicated_scan_max_bytes;
+    bool is_inline =
+        !scope.stream.is_blocked && !scope.stream.is_volatile &&
+        scope.stream.scan_bytes + scope.stream.dataset_bytes <= (double)cutter->options->replicated_scan_max_bytes;
     if (!scope.stream.is_blocked && !is_inline && !scope.stream.is_pinned) {
         struct cut cut = {.op = definition,
                           .stream = &scope.stream,

@@ -14,7 +14,9 @@ static void mark_one(void *context, const struct pf_expr *expr) {
     if (expr->kind == PF_EXPR_COLUMN && expr->column < marks->count) marks->flags[expr->column] = true;
 }
 
-static void mark_all(void *context, const struct pf_expr *expr) { pf_expr_walk(expr, mark_one, context); }
+static void mark_all(void *context, const struct pf_expr *expr) {
+    pf_expr_walk(expr, mark_one, context);
+}
 
 static void mark_exprs(struct marks *marks, const struct pf_expr *const *exprs, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) pf_expr_walk(exprs[i], mark_one, marks);
@@ -46,9 +48,7 @@ static void need_of_join(const struct pf_op *op, uint32_t child, const bool *nee
 void need_child(const struct pf_op *op, uint32_t child, const bool *need, bool *child_need) {
     struct marks marks = {child_need, op->children[child]->column_count};
     switch (op->kind) {
-    case PF_OP_JOIN:
-        need_of_join(op, child, need, &marks);
-        return;
+    case PF_OP_JOIN: need_of_join(op, child, need, &marks); return;
     case PF_OP_PROJECT:
         for (uint32_t i = 0; i < op->expr_count; i++)
             if (need[i]) mark_exprs(&marks, &op->exprs[i], 1);
@@ -68,17 +68,12 @@ void need_child(const struct pf_op *op, uint32_t child, const bool *need, bool *
         break;
     case PF_OP_INTERSECT:
     case PF_OP_EXCEPT:
-    case PF_OP_RECURSIVE:
-        memset(child_need, true, marks.count * sizeof *child_need);
-        return;
+    case PF_OP_RECURSIVE: memset(child_need, true, marks.count * sizeof *child_need); return;
     case PF_OP_CTE: /* the definition's needs: need_cte */
         if (child == 1) copy_needs(&marks, need, 0, marks.count);
         return;
-    case PF_OP_TABLE_FUNCTION:
-        mark_exprs(&marks, op->exprs, op->expr_count);
-        return;
-    default:
-        break;
+    case PF_OP_TABLE_FUNCTION: mark_exprs(&marks, op->exprs, op->expr_count); return;
+    default: break;
     }
     copy_needs(&marks, need, 0, marks.count < op->column_count ? marks.count : op->column_count);
     pf_op_visit_exprs(op, mark_all, &marks);
@@ -89,8 +84,10 @@ void need_cte(const struct pf_op *body, const bool *need, int cte_index, bool *c
         for (uint32_t i = 0; i < body->column_count; i++) cte_need[i] |= need[i];
     for (uint32_t i = 0; i < body->child_count; i++) {
         bool *child_need = PF_ARENA_ARRAY(arena, bool, body->children[i]->column_count);
-        if (body->kind == PF_OP_CTE && i == 0) need_cte(body->children[1], need, body->cte_index, child_need, arena);
-        else need_child(body, i, need, child_need);
+        if (body->kind == PF_OP_CTE && i == 0)
+            need_cte(body->children[1], need, body->cte_index, child_need, arena);
+        else
+            need_child(body, i, need, child_need);
         need_cte(body->children[i], child_need, cte_index, cte_need, arena);
     }
 }

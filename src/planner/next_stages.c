@@ -59,7 +59,8 @@ static enum pf_code flow_dataset(struct cutter *cutter, const struct pf_op *op, 
         alternative->aligned_count = 1;
         out->partition_count = dataset->partition_count;
         stream_add_keys(out, op->dataset_keys, op->dataset_key_count);
-    } else if (!op->dataset_is_gathered) alternative->driving_id = op->id;
+    } else if (!op->dataset_is_gathered)
+        alternative->driving_id = op->id;
     return PF_OK;
 }
 
@@ -102,27 +103,13 @@ static enum pf_code flow_rowwise(struct cutter *cutter, const struct pf_op *op, 
 }
 
 static flow_fn *const FLOWS[PF_OP_KIND_COUNT] = {
-    [PF_OP_SCAN] = flow_scan,
-    [PF_OP_DATASET] = flow_dataset,
-    [PF_OP_VALUES] = flow_constant,
-    [PF_OP_EMPTY] = flow_constant,
-    [PF_OP_ONE_ROW] = flow_constant,
-    [PF_OP_TABLE_FUNCTION] = flow_rowwise,
-    [PF_OP_FILTER] = flow_rowwise,
-    [PF_OP_PROJECT] = flow_rowwise,
-    [PF_OP_AGGREGATE] = flow_aggregate,
-    [PF_OP_DISTINCT] = flow_distinct,
-    [PF_OP_WINDOW] = flow_window,
-    [PF_OP_UNNEST] = flow_rowwise,
-    [PF_OP_ORDER] = flow_sorted,
-    [PF_OP_LIMIT] = flow_sorted,
-    [PF_OP_SAMPLE] = flow_sample,
-    [PF_OP_JOIN] = flow_join,
-    [PF_OP_UNION] = flow_union,
-    [PF_OP_INTERSECT] = flow_set,
-    [PF_OP_EXCEPT] = flow_set,
-    [PF_OP_CTE] = flow_cte,
-    [PF_OP_RECURSIVE] = flow_recursive,
+    [PF_OP_SCAN] = flow_scan,         [PF_OP_DATASET] = flow_dataset,  [PF_OP_VALUES] = flow_constant,
+    [PF_OP_EMPTY] = flow_constant,    [PF_OP_ONE_ROW] = flow_constant, [PF_OP_TABLE_FUNCTION] = flow_rowwise,
+    [PF_OP_FILTER] = flow_rowwise,    [PF_OP_PROJECT] = flow_rowwise,  [PF_OP_AGGREGATE] = flow_aggregate,
+    [PF_OP_DISTINCT] = flow_distinct, [PF_OP_WINDOW] = flow_window,    [PF_OP_UNNEST] = flow_rowwise,
+    [PF_OP_ORDER] = flow_sorted,      [PF_OP_LIMIT] = flow_sorted,     [PF_OP_SAMPLE] = flow_sample,
+    [PF_OP_JOIN] = flow_join,         [PF_OP_UNION] = flow_union,      [PF_OP_INTERSECT] = flow_set,
+    [PF_OP_EXCEPT] = flow_set,        [PF_OP_CTE] = flow_cte,          [PF_OP_RECURSIVE] = flow_recursive,
     [PF_OP_CTE_REF] = flow_cte_ref,
 };
 
@@ -136,14 +123,17 @@ enum pf_code flow(struct cutter *cutter, const struct pf_op *op, const bool *nee
 static bool is_ordered(const struct pf_op *op) {
     for (;;) {
         if (op->kind == PF_OP_ORDER || op->kind == PF_OP_LIMIT) return op->sort_count > 0 || op->kind == PF_OP_LIMIT;
-        if (op->kind == PF_OP_CTE) op = op->children[1];
-        else if ((op->kind == PF_OP_PROJECT || op->kind == PF_OP_FILTER) && op->child_count) op = op->children[0];
-        else return false;
+        if (op->kind == PF_OP_CTE)
+            op = op->children[1];
+        else if ((op->kind == PF_OP_PROJECT || op->kind == PF_OP_FILTER) && op->child_count)
+            op = op->children[0];
+        else
+            return false;
     }
 }
 
-static enum pf_code make_last(struct cutter *cutter, const struct pf_plan *plan, const bool *need,
-                              struct pf_step *step, struct pf_error *err) {
+static enum pf_code make_last(struct cutter *cutter, const struct pf_plan *plan, const bool *need, struct pf_step *step,
+                              struct pf_error *err) {
     struct emitter emitter;
     struct block block;
     struct alternative everything = {0};
@@ -182,10 +172,8 @@ enum pf_code pf_planner_next(const struct pf_plan *plan, const struct pf_planner
                              struct pf_arena *arena, struct pf_step *out_step, struct pf_error *err) {
     struct pf_planner_options used = *options;
     if (used.worker_count < 1) used.worker_count = 1;
-    struct cutter cutter = {.arena = arena,
-                            .options = &used,
-                            .next_stage_id = first_stage_id,
-                            .next_op_id = plan->next_op_id};
+    struct cutter cutter = {
+        .arena = arena, .options = &used, .next_stage_id = first_stage_id, .next_op_id = plan->next_op_id};
     struct pf_step step = {0};
     struct pf_error why;
     enum pf_code code = next_step(&cutter, plan, &step, &why);

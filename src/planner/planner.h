@@ -10,9 +10,9 @@
 #include "plan/plan.h"
 
 struct pf_planner_options {
-    int worker_count;                 /* tasks worth making; at least 1 */
-    int64_t partition_target_bytes;   /* size of one partition of a repartitioned dataset */
-    int64_t broadcast_max_bytes;      /* a build side up to this size goes whole to every task */
+    int worker_count;                  /* tasks worth making; at least 1 */
+    int64_t partition_target_bytes;    /* size of one partition of a repartitioned dataset */
+    int64_t broadcast_max_bytes;       /* a build side up to this size goes whole to every task */
     int64_t replicated_scan_max_bytes; /* a scan up to this size is read again by every task instead */
     int max_partitions;
 };
@@ -25,8 +25,8 @@ const char *pf_planner_disabled_optimizers(void);
 /* Reads the plan. `facts` describe the tables by their scan name (the parameter of lake_scan).
  * PF_UNSUPPORTED names the operator or expression that isn't known; PF_INVALID for JSON that isn't a plan. */
 enum pf_code pf_planner_read(pf_str plan_json, pf_str estimates_json, const struct pf_table_facts *facts,
-                             size_t fact_count, struct pf_arena *arena, struct pf_plan **out_plan,
-                             struct pf_error *err) PF_MUST_CHECK;
+                             size_t fact_count, struct pf_arena *arena, struct pf_plan **out_plan, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* The same plan with these names for the result's columns: the caller has them from preparing the statement. Without,
  * the names are the plan's aliases, which is not always what DuckDB would say. Duplicates are fine. */

@@ -119,8 +119,7 @@ static pf_str uuid_text(struct pf_arena *arena, pf_json *value) {
 
 static pf_str interval_text(struct pf_arena *arena, pf_json *value) {
     return pf_arena_printf(arena, "%lld months %lld days %lld microseconds",
-                           (long long)pf_json_get_i64(value, "months", 0),
-                           (long long)pf_json_get_i64(value, "days", 0),
+                           (long long)pf_json_get_i64(value, "months", 0), (long long)pf_json_get_i64(value, "days", 0),
                            (long long)pf_json_get_i64(value, "micros", 0));
 }
 
@@ -145,35 +144,49 @@ static bool scalar_text(struct reader *reader, pf_json *type_json, const struct 
     pf_str id = type->id;
     bool is_negative;
     int64_t number = pf_json_as_i64(value, 0);
-    if (is_one_of(id, "VARCHAR|BLOB|CHAR")) *out_text = pf_arena_str(arena, pf_json_as_str(value, PF_STR_EMPTY));
-    else if (is_one_of(id, "BOOLEAN")) *out_text = yyjson_get_bool(value) ? PF_STR("true") : PF_STR("false");
+    if (is_one_of(id, "VARCHAR|BLOB|CHAR"))
+        *out_text = pf_arena_str(arena, pf_json_as_str(value, PF_STR_EMPTY));
+    else if (is_one_of(id, "BOOLEAN"))
+        *out_text = yyjson_get_bool(value) ? PF_STR("true") : PF_STR("false");
     else if (is_one_of(id, "TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|DECIMAL")) {
         wide_uint magnitude = read_wide(value, &is_negative, false);
         *out_text = wide_text(arena, magnitude, is_negative, type->scale);
     } else if (is_one_of(id, "UTINYINT|USMALLINT|UINTEGER|UBIGINT|UHUGEINT")) {
         wide_uint magnitude = read_wide(value, &is_negative, true);
         *out_text = wide_text(arena, magnitude, false, 0);
-    } else if (is_one_of(id, "FLOAT|DOUBLE")) *out_text = float_text(arena, value, pf_str_equal(id, PF_STR("FLOAT")));
-    else if (is_one_of(id, "DATE")) *out_text = date_text(arena, number);
-    else if (is_one_of(id, "TIME")) *out_text = time_text(arena, number / 1000000, number % 1000000, 6);
-    else if (is_one_of(id, "TIME_NS")) *out_text = time_text(arena, number / 1000000000, number % 1000000000, 9);
+    } else if (is_one_of(id, "FLOAT|DOUBLE"))
+        *out_text = float_text(arena, value, pf_str_equal(id, PF_STR("FLOAT")));
+    else if (is_one_of(id, "DATE"))
+        *out_text = date_text(arena, number);
+    else if (is_one_of(id, "TIME"))
+        *out_text = time_text(arena, number / 1000000, number % 1000000, 6);
+    else if (is_one_of(id, "TIME_NS"))
+        *out_text = time_text(arena, number / 1000000000, number % 1000000000, 9);
     else if (is_one_of(id, "TIME WITH TIME ZONE")) { /* 40 bits of microseconds, 24 bits of 57599 - offset */
         int64_t micros = (int64_t)((uint64_t)number >> 24);
-        *out_text = pf_arena_printf(arena, "%.*s%.*s",
-                                    PF_STR_ARG(time_text(arena, micros / 1000000, micros % 1000000, 6)),
-                                    PF_STR_ARG(offset_text(arena, 57599 - (number & 0xffffff))));
-    } else if (is_one_of(id, "TIMESTAMP")) *out_text = timestamp_text(arena, number, 1000000, 6);
-    else if (is_one_of(id, "TIMESTAMP_S")) *out_text = timestamp_text(arena, number, 1, 0);
-    else if (is_one_of(id, "TIMESTAMP_MS")) *out_text = timestamp_text(arena, number, 1000, 3);
-    else if (is_one_of(id, "TIMESTAMP_NS")) *out_text = timestamp_text(arena, number, 1000000000, 9);
+        *out_text =
+            pf_arena_printf(arena, "%.*s%.*s", PF_STR_ARG(time_text(arena, micros / 1000000, micros % 1000000, 6)),
+                            PF_STR_ARG(offset_text(arena, 57599 - (number & 0xffffff))));
+    } else if (is_one_of(id, "TIMESTAMP"))
+        *out_text = timestamp_text(arena, number, 1000000, 6);
+    else if (is_one_of(id, "TIMESTAMP_S"))
+        *out_text = timestamp_text(arena, number, 1, 0);
+    else if (is_one_of(id, "TIMESTAMP_MS"))
+        *out_text = timestamp_text(arena, number, 1000, 3);
+    else if (is_one_of(id, "TIMESTAMP_NS"))
+        *out_text = timestamp_text(arena, number, 1000000000, 9);
     else if (is_one_of(id, "TIMESTAMP WITH TIME ZONE")) {
         pf_str text = timestamp_text(arena, number, 1000000, 6);
         bool is_finite = text.len && text.ptr[text.len - 1] != 'y';
         *out_text = is_finite ? pf_arena_printf(arena, "%.*s+00", PF_STR_ARG(text)) : text;
-    } else if (is_one_of(id, "INTERVAL")) *out_text = interval_text(arena, value);
-    else if (is_one_of(id, "UUID")) *out_text = uuid_text(arena, value);
-    else if (is_one_of(id, "ENUM")) *out_text = enum_text(reader, type_json, number);
-    else return false;
+    } else if (is_one_of(id, "INTERVAL"))
+        *out_text = interval_text(arena, value);
+    else if (is_one_of(id, "UUID"))
+        *out_text = uuid_text(arena, value);
+    else if (is_one_of(id, "ENUM"))
+        *out_text = enum_text(reader, type_json, number);
+    else
+        return false;
     return true;
 }
 
@@ -181,8 +194,8 @@ static bool scalar_text(struct reader *reader, pf_json *type_json, const struct 
 static pf_str constant_sql(struct reader *reader, const struct pf_expr *constant) {
     if (constant->is_null) return pf_arena_printf(reader->arena, "CAST(NULL AS %.*s)", PF_STR_ARG(constant->type->sql));
     if (constant->sql.len) return constant->sql;
-    return pf_arena_printf(reader->arena, "CAST(%.*s AS %.*s)",
-                           PF_STR_ARG(quote_string(reader->arena, constant->text)), PF_STR_ARG(constant->type->sql));
+    return pf_arena_printf(reader->arena, "CAST(%.*s AS %.*s)", PF_STR_ARG(quote_string(reader->arena, constant->text)),
+                           PF_STR_ARG(constant->type->sql));
 }
 
 static enum pf_code read_children(struct reader *reader, pf_json *value, pf_str **out_texts, uint32_t *out_count,

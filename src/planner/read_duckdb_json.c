@@ -63,17 +63,22 @@ static enum pf_code check_references(const struct pf_op *op, const struct scope 
 static pf_str default_name(const struct pf_op *op, uint32_t column, struct pf_arena *arena) {
     for (;;) {
         const struct pf_expr *expr = NULL;
-        if (op->kind == PF_OP_PROJECT) expr = op->exprs[column];
-        else if (op->kind == PF_OP_AGGREGATE && column < op->group_count) expr = op->groups[column];
-        else if (op->kind == PF_OP_SCAN && op->column_names[column].len) return op->column_names[column];
+        if (op->kind == PF_OP_PROJECT)
+            expr = op->exprs[column];
+        else if (op->kind == PF_OP_AGGREGATE && column < op->group_count)
+            expr = op->groups[column];
+        else if (op->kind == PF_OP_SCAN && op->column_names[column].len)
+            return op->column_names[column];
         else if (op->kind == PF_OP_CTE || (op->kind == PF_OP_JOIN && op->child_count)) {
             const struct pf_op *left = op->children[0];
-            bool is_right_only =
-                op->kind == PF_OP_JOIN &&
-                (op->join->kind == PF_JOIN_RIGHT_SEMI || op->join->kind == PF_JOIN_RIGHT_ANTI);
-            if (op->kind == PF_OP_CTE || is_right_only) op = op->children[1];
-            else if (column < left->column_count) op = left;
-            else if (op->join->kind == PF_JOIN_MARK) break;
+            bool is_right_only = op->kind == PF_OP_JOIN &&
+                                 (op->join->kind == PF_JOIN_RIGHT_SEMI || op->join->kind == PF_JOIN_RIGHT_ANTI);
+            if (op->kind == PF_OP_CTE || is_right_only)
+                op = op->children[1];
+            else if (column < left->column_count)
+                op = left;
+            else if (op->join->kind == PF_JOIN_MARK)
+                break;
             else {
                 column -= left->column_count;
                 op = op->children[1];

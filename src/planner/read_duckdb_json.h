@@ -31,20 +31,20 @@ struct reader {
 
 /* read_types.c */
 pf_json *get_value(pf_json *object, const char *key); /* NULL for null, too */
-enum pf_code read_type(struct reader *reader, pf_json *json, const struct pf_sql_type **out_type,
-                       struct pf_error *err) PF_MUST_CHECK;
+enum pf_code read_type(struct reader *reader, pf_json *json, const struct pf_sql_type **out_type, struct pf_error *err)
+    PF_MUST_CHECK;
 enum pf_code read_types(struct reader *reader, pf_json *list, const struct pf_sql_type ***out_types,
                         uint32_t *out_count, struct pf_error *err) PF_MUST_CHECK;
 pf_str quote_name(struct pf_arena *arena, pf_str name);   /* "a ""b""" */
 pf_str quote_string(struct pf_arena *arena, pf_str text); /* 'it''s' */
 
 /* read_constants.c: {type, is_null, value} */
-enum pf_code read_constant(struct reader *reader, pf_json *json, struct pf_expr *out_expr,
-                           struct pf_error *err) PF_MUST_CHECK;
+enum pf_code read_constant(struct reader *reader, pf_json *json, struct pf_expr *out_expr, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* read_expressions.c */
-enum pf_code read_expr(struct reader *reader, pf_json *json, const struct pf_expr **out_expr,
-                       struct pf_error *err) PF_MUST_CHECK;
+enum pf_code read_expr(struct reader *reader, pf_json *json, const struct pf_expr **out_expr, struct pf_error *err)
+    PF_MUST_CHECK;
 enum pf_code read_exprs(struct reader *reader, pf_json *list, const struct pf_expr ***out_exprs, uint32_t *out_count,
                         struct pf_error *err) PF_MUST_CHECK;
 enum pf_code read_sorts(struct reader *reader, pf_json *list, struct pf_sort **out_sorts, uint32_t *out_count,
@@ -52,17 +52,17 @@ enum pf_code read_sorts(struct reader *reader, pf_json *list, struct pf_sort **o
 pf_str comparison_sql(pf_str duckdb_type); /* COMPARE_EQUAL -> "="; empty: not one */
 
 /* read_functions.c: arguments that DuckDB's binder moved into function_data, lambdas */
-enum pf_code read_function(struct reader *reader, pf_json *json, struct pf_expr *out_expr,
-                           struct pf_error *err) PF_MUST_CHECK;
-enum pf_code read_aggregate(struct reader *reader, pf_json *json, struct pf_expr *out_expr,
-                            struct pf_error *err) PF_MUST_CHECK;
+enum pf_code read_function(struct reader *reader, pf_json *json, struct pf_expr *out_expr, struct pf_error *err)
+    PF_MUST_CHECK;
+enum pf_code read_aggregate(struct reader *reader, pf_json *json, struct pf_expr *out_expr, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* read_operators.c, read_scans.c, read_joins.c */
-enum pf_code read_operator(struct reader *reader, pf_json *json, struct pf_op **out_op,
-                           struct pf_error *err) PF_MUST_CHECK;
+enum pf_code read_operator(struct reader *reader, pf_json *json, struct pf_op **out_op, struct pf_error *err)
+    PF_MUST_CHECK;
 enum pf_code read_get(struct reader *reader, pf_json *json, struct pf_op **out_op, struct pf_error *err) PF_MUST_CHECK;
-enum pf_code read_join(struct reader *reader, pf_json *json, pf_str kind, struct pf_op **out_op,
-                       struct pf_error *err) PF_MUST_CHECK;
+enum pf_code read_join(struct reader *reader, pf_json *json, pf_str kind, struct pf_op **out_op, struct pf_error *err)
+    PF_MUST_CHECK;
 enum pf_code read_delim_get(struct reader *reader, struct pf_op **out_op, struct pf_error *err) PF_MUST_CHECK;
 struct pf_op *reader_new_op(struct reader *reader, enum pf_op_kind kind, uint32_t child_count, uint32_t column_count);
 /* A projection of some columns of `child`. */

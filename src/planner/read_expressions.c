@@ -67,8 +67,7 @@ static enum pf_code read_comparison(struct reader *reader, pf_json *json, struct
     return read_args(reader, expr, (pf_json *[]){pf_json_get(json, "left"), pf_json_get(json, "right")}, 2, err);
 }
 
-static enum pf_code read_conjunction(struct reader *reader, pf_json *json, struct pf_expr *expr,
-                                     struct pf_error *err) {
+static enum pf_code read_conjunction(struct reader *reader, pf_json *json, struct pf_expr *expr, struct pf_error *err) {
     pf_str type = pf_json_get_str(json, "type", PF_STR_EMPTY);
     expr->kind = pf_str_equal(type, PF_STR("CONJUNCTION_OR")) ? PF_EXPR_OR : PF_EXPR_AND;
     PF_TRY(read_boolean_type(reader, expr));
@@ -114,13 +113,11 @@ static enum pf_code read_bound_operator(struct reader *reader, pf_json *json, st
         enum pf_expr_kind kind;
         uint32_t min_args;
         bool is_negated;
-    } KINDS[] = {{"OPERATOR_IS_NULL", PF_EXPR_IS_NULL, 1, false},
-                 {"OPERATOR_IS_NOT_NULL", PF_EXPR_IS_NOT_NULL, 1, false},
-                 {"OPERATOR_NOT", PF_EXPR_NOT, 1, false},
-                 {"OPERATOR_COALESCE", PF_EXPR_COALESCE, 1, false},
-                 {"OPERATOR_TRY", PF_EXPR_TRY, 1, false},
-                 {"COMPARE_IN", PF_EXPR_IN, 2, false},
-                 {"COMPARE_NOT_IN", PF_EXPR_IN, 2, true}};
+    } KINDS[] = {
+        {"OPERATOR_IS_NULL", PF_EXPR_IS_NULL, 1, false}, {"OPERATOR_IS_NOT_NULL", PF_EXPR_IS_NOT_NULL, 1, false},
+        {"OPERATOR_NOT", PF_EXPR_NOT, 1, false},         {"OPERATOR_COALESCE", PF_EXPR_COALESCE, 1, false},
+        {"OPERATOR_TRY", PF_EXPR_TRY, 1, false},         {"COMPARE_IN", PF_EXPR_IN, 2, false},
+        {"COMPARE_NOT_IN", PF_EXPR_IN, 2, true}};
     pf_str type = pf_json_get_str(json, "type", PF_STR_EMPTY);
     PF_TRY(read_type(reader, pf_json_get(json, "return_type"), &expr->type, err));
     PF_TRY(read_exprs(reader, pf_json_get(json, "children"), &expr->args, &expr->arg_count, err));
@@ -148,12 +145,18 @@ static enum pf_code read_optional(struct reader *reader, pf_json *json, const st
 static enum pf_code read_window(struct reader *reader, pf_json *json, struct pf_expr *expr, struct pf_error *err) {
     static const struct {
         const char *type, *function;
-    } NAMES[] = {{"WINDOW_ROW_NUMBER", "row_number"}, {"WINDOW_RANK", "rank"},
-                 {"WINDOW_RANK_DENSE", "dense_rank"}, {"WINDOW_NTILE", "ntile"},
-                 {"WINDOW_PERCENT_RANK", "percent_rank"}, {"WINDOW_CUME_DIST", "cume_dist"},
-                 {"WINDOW_FIRST_VALUE", "first_value"}, {"WINDOW_LAST_VALUE", "last_value"},
-                 {"WINDOW_NTH_VALUE", "nth_value"}, {"WINDOW_LEAD", "lead"},
-                 {"WINDOW_LAG", "lag"}, {"WINDOW_FILL", "fill"}};
+    } NAMES[] = {{"WINDOW_ROW_NUMBER", "row_number"},
+                 {"WINDOW_RANK", "rank"},
+                 {"WINDOW_RANK_DENSE", "dense_rank"},
+                 {"WINDOW_NTILE", "ntile"},
+                 {"WINDOW_PERCENT_RANK", "percent_rank"},
+                 {"WINDOW_CUME_DIST", "cume_dist"},
+                 {"WINDOW_FIRST_VALUE", "first_value"},
+                 {"WINDOW_LAST_VALUE", "last_value"},
+                 {"WINDOW_NTH_VALUE", "nth_value"},
+                 {"WINDOW_LEAD", "lead"},
+                 {"WINDOW_LAG", "lag"},
+                 {"WINDOW_FILL", "fill"}};
     pf_str type = pf_json_get_str(json, "type", PF_STR_EMPTY);
     if (pf_str_equal(type, PF_STR("WINDOW_AGGREGATE"))) {
         PF_TRY(read_aggregate(reader, json, expr, err));

@@ -65,8 +65,10 @@ static enum pf_code push_quantiles(struct reader *reader, pf_json *data, struct 
     pf_str text = PF_STR_EMPTY;
     for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
         struct pf_expr constant = {0};
-        if (yyjson_is_obj(each.value)) PF_TRY(read_constant(reader, each.value, &constant, err));
-        else constant.text = pf_arena_printf(reader->arena, "%.9g", yyjson_get_num(each.value));
+        if (yyjson_is_obj(each.value))
+            PF_TRY(read_constant(reader, each.value, &constant, err));
+        else
+            constant.text = pf_arena_printf(reader->arena, "%.9g", yyjson_get_num(each.value));
         text = pf_arena_printf(reader->arena, "%.*s%s%.*s", PF_STR_ARG(text), each.index ? ", " : "",
                                PF_STR_ARG(constant.text));
     }

@@ -37,8 +37,8 @@ static struct pf_op *make_join(struct reader *reader, const struct pf_join *join
                                const struct pf_op *right) {
     bool has_left = join->kind != PF_JOIN_RIGHT_SEMI && join->kind != PF_JOIN_RIGHT_ANTI;
     bool has_right = join->kind != PF_JOIN_SEMI && join->kind != PF_JOIN_ANTI && join->kind != PF_JOIN_MARK;
-    uint32_t count = (has_left ? left->column_count : 0) + (has_right ? right->column_count : 0) +
-                     (join->kind == PF_JOIN_MARK);
+    uint32_t count =
+        (has_left ? left->column_count : 0) + (has_right ? right->column_count : 0) + (join->kind == PF_JOIN_MARK);
     struct pf_op *op = reader_new_op(reader, PF_OP_JOIN, 2, count);
     op->join = join;
     op->children[0] = left;
@@ -136,8 +136,7 @@ static enum pf_code add_delim_ctes(struct reader *reader, const struct delim *de
     return PF_OK;
 }
 
-enum pf_code read_join(struct reader *reader, pf_json *json, pf_str kind, struct pf_op **out_op,
-                       struct pf_error *err) {
+enum pf_code read_join(struct reader *reader, pf_json *json, pf_str kind, struct pf_op **out_op, struct pf_error *err) {
     struct pf_join *join = PF_ARENA_NEW(reader->arena, struct pf_join);
     pf_str join_type = pf_json_get_str(json, "join_type", PF_STR("INNER"));
     bool is_delim = pf_str_equal(kind, PF_STR("LOGICAL_DELIM_JOIN"));

@@ -44,7 +44,9 @@ static void check_column(void *context, const struct pf_expr *expr) {
     if (expr->kind == PF_EXPR_COLUMN && expr->column >= check->limit) check->is_bad = true;
 }
 
-static void check_columns_in(void *context, const struct pf_expr *expr) { pf_expr_walk(expr, check_column, context); }
+static void check_columns_in(void *context, const struct pf_expr *expr) {
+    pf_expr_walk(expr, check_column, context);
+}
 
 enum pf_code check_columns(const struct pf_op *op, struct pf_error *err) {
     struct column_check check = {0};
@@ -284,9 +286,9 @@ static enum pf_code read_sample(struct reader *reader, pf_json *json, struct pf_
     int64_t seed = pf_json_get_i64(options, "seed", -1);
     (*op)->sample_text = pf_arena_printf(reader->arena, "%.*s %s (%.*s", PF_STR_ARG(size.text),
                                          is_percentage ? "PERCENT" : "ROWS", PF_STR_ARG(method));
-    (*op)->sample_text = seed >= 0 ? pf_arena_printf(reader->arena, "%.*s, %lld)", PF_STR_ARG((*op)->sample_text),
-                                                     (long long)seed)
-                                   : pf_arena_printf(reader->arena, "%.*s)", PF_STR_ARG((*op)->sample_text));
+    (*op)->sample_text =
+        seed >= 0 ? pf_arena_printf(reader->arena, "%.*s, %lld)", PF_STR_ARG((*op)->sample_text), (long long)seed)
+                  : pf_arena_printf(reader->arena, "%.*s)", PF_STR_ARG((*op)->sample_text));
     return PF_OK;
 }
 
@@ -330,8 +332,7 @@ static enum pf_code read_cte(struct reader *reader, pf_json *json, struct pf_op 
     return PF_OK;
 }
 
-static enum pf_code read_recursive(struct reader *reader, pf_json *json, struct pf_op **out_op,
-                                   struct pf_error *err) {
+static enum pf_code read_recursive(struct reader *reader, pf_json *json, struct pf_op **out_op, struct pf_error *err) {
     if (pf_json_get_bool(json, "ref_recurring", false) || pf_json_count(pf_json_get(json, "key_targets")))
         PF_FAIL(err, PF_UNSUPPORTED, "plan: a recursive CTE with keys");
     PF_TRY(read_set(reader, json, PF_OP_UNION, out_op, err));

@@ -21,9 +21,13 @@ static pf_str quoted(struct pf_arena *arena, pf_str text, char quote) {
     return pf_str_from(bytes, at);
 }
 
-pf_str quote_name(struct pf_arena *arena, pf_str name) { return quoted(arena, name, '"'); }
+pf_str quote_name(struct pf_arena *arena, pf_str name) {
+    return quoted(arena, name, '"');
+}
 
-pf_str quote_string(struct pf_arena *arena, pf_str text) { return quoted(arena, text, '\''); }
+pf_str quote_string(struct pf_arena *arena, pf_str text) {
+    return quoted(arena, text, '\'');
+}
 
 static enum pf_code read_enum(struct reader *reader, pf_json *info, struct pf_sql_type *type, struct pf_error *err) {
     struct pf_buf buf;
@@ -81,7 +85,8 @@ static enum pf_code read_nested(struct reader *reader, pf_json *info, struct pf_
     if (pf_str_equal(type->id, PF_STR("ARRAY")))
         type->sql = pf_arena_printf(reader->arena, "%.*s[%lld]", PF_STR_ARG(child->sql),
                                     (long long)pf_json_get_i64(info, "size", 0));
-    else type->sql = pf_arena_printf(reader->arena, "%.*s[]", PF_STR_ARG(child->sql));
+    else
+        type->sql = pf_arena_printf(reader->arena, "%.*s[]", PF_STR_ARG(child->sql));
     return PF_OK;
 }
 
@@ -94,8 +99,9 @@ static enum pf_code read_type_here(struct reader *reader, pf_json *json, struct 
         type->sql = alias;
         return PF_OK;
     }
-    static const char *const REFUSED[] = {"INVALID", "ANY", "UNKNOWN", "USER",    "AGGREGATE_STATE", "POINTER",
-                                          "TABLE",   "LAMBDA", "VARIANT", "GEOMETRY", "TYPE",        "UNBOUND"};
+    static const char *const REFUSED[] = {"INVALID",         "ANY",      "UNKNOWN", "USER",
+                                          "AGGREGATE_STATE", "POINTER",  "TABLE",   "LAMBDA",
+                                          "VARIANT",         "GEOMETRY", "TYPE",    "UNBOUND"};
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
         if (pf_str_equal(type->id, pf_str_from_cstr(REFUSED[i])))
             PF_FAIL(err, PF_UNSUPPORTED, "plan: a value of type %s", REFUSED[i]);

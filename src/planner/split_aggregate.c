@@ -80,8 +80,8 @@ static void split_first(struct cutter *cutter, const struct pf_expr *call, struc
     struct pf_expr *merge = PF_ARENA_NEW(cutter->arena, struct pf_expr);
     *merge = *merge_call(cutter, name, call->type, 0, call->type);
     const struct pf_expr *count_column = pf_expr_column(cutter->arena, 1, count);
-    merge->filter = pf_expr_template(cutter->arena, pf_sql_type_simple(cutter->arena, "BOOLEAN"), "({0} > 0)",
-                                     &count_column, 1);
+    merge->filter =
+        pf_expr_template(cutter->arena, pf_sql_type_simple(cutter->arena, "BOOLEAN"), "({0} > 0)", &count_column, 1);
     *out_split = (struct call_split){
         .parts = {call, rows},
         .merges = {merge, merge_call(cutter, "sum", pf_sql_type_simple(cutter->arena, "HUGEINT"), 1, count)},
@@ -99,12 +99,12 @@ static void split_arg(struct cutter *cutter, const struct pf_expr *call, bool is
                                      call->filter ? 2 : 1);
     const struct pf_expr *columns[2] = {pf_expr_column(cutter->arena, 0, call->type),
                                         pf_expr_column(cutter->arena, 1, order_type)};
-    *out_split = (struct call_split){
-        .parts = {call, order},
-        .merges = {new_call(cutter, is_max ? "arg_max" : "arg_min", call->type, columns, 2),
-                   merge_call(cutter, is_max ? "max" : "min", order_type, 1, order_type)},
-        .part_count = 2,
-        .final = "{0}"};
+    *out_split =
+        (struct call_split){.parts = {call, order},
+                            .merges = {new_call(cutter, is_max ? "arg_max" : "arg_min", call->type, columns, 2),
+                                       merge_call(cutter, is_max ? "max" : "min", order_type, 1, order_type)},
+                            .part_count = 2,
+                            .final = "{0}"};
 }
 
 /* Number, mean and squared distance from it, of each part; merged without cancellation (Chan, Golub, LeVeque). */
@@ -145,8 +145,7 @@ static bool split_variance(struct cutter *cutter, const struct pf_expr *call, st
     return false;
 }
 
-bool split_call(struct cutter *cutter, const struct pf_expr *call, bool has_groups,
-                       struct call_split *out_split) {
+bool split_call(struct cutter *cutter, const struct pf_expr *call, bool has_groups, struct call_split *out_split) {
     const struct pf_sql_type *huge = pf_sql_type_simple(cutter->arena, "HUGEINT");
     char *name = pf_arena_cstr(cutter->arena, call->name);
     if (call->sort_count) return false;
@@ -159,7 +158,8 @@ bool split_call(struct cutter *cutter, const struct pf_expr *call, bool has_grou
     }
     if (call->is_distinct) return false;
     if (is_one_of(call->name, "count_star count count_if countif")) {
-        one_part(out_split, call, merge_call(cutter, "sum", huge, 0, call->type), has_groups ? "{0}" : "coalesce({0}, 0)");
+        one_part(out_split, call, merge_call(cutter, "sum", huge, 0, call->type),
+                 has_groups ? "{0}" : "coalesce({0}, 0)");
         return true;
     }
     if (call->arg_count == 1 && is_one_of(call->name, "sum bit_xor product")) {
@@ -204,7 +204,7 @@ bool split_aggregate(struct cutter *cutter, const struct pf_op *op, struct aggre
     if (has_sets && op->group_count > 60) return false;
     bool has_groups = op->group_count > 0;
     const struct pf_expr **parts =
-        PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, op->expr_count * MAX_PARTS + 1u);
+        PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, op->expr_count *MAX_PARTS + 1u);
     uint32_t part_count = 0;
     for (uint32_t i = 0; i < op->expr_count; i++) {
         struct call_split call;
@@ -284,15 +284,15 @@ const struct pf_expr *final_value(struct cutter *cutter, const struct pf_expr *c
     return cast;
 }
 
-const struct pf_op *merge_aggregate(struct cutter *cutter, const struct pf_op *op,
-                                    const struct aggregate_split *split, const struct pf_op *leaf) {
+const struct pf_op *merge_aggregate(struct cutter *cutter, const struct pf_op *op, const struct aggregate_split *split,
+                                    const struct pf_op *leaf) {
     const struct pf_op *partial = split->partial;
     uint32_t group_count = split->key_count;
     struct pf_op *merge = new_op(cutter, PF_OP_AGGREGATE, 1, group_count + op->expr_count * MAX_PARTS);
     merge->children[0] = leaf;
     merge->groups = split->keys;
     merge->group_count = group_count;
-    merge->exprs = PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, op->expr_count * MAX_PARTS);
+    merge->exprs = PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, op->expr_count *MAX_PARTS);
     merge->is_partial_merge = true;
     merge->rows = op->rows;
     struct pf_op *project = new_op(cutter, PF_OP_PROJECT, 1, op->column_count);
@@ -301,10 +301,10 @@ const struct pf_op *merge_aggregate(struct cutter *cutter, const struct pf_op *o
     project->expr_count = op->column_count;
     project->rows = op->rows;
     for (uint32_t i = 0; i < group_count; i++) merge->types[i] = split->keys[i]->type;
-    for (uint32_t i = 0; i < op->group_count; i++)
-        project->exprs[i] = pf_expr_column(cutter->arena, i, op->types[i]);
+    for (uint32_t i = 0; i < op->group_count; i++) project->exprs[i] = pf_expr_column(cutter->arena, i, op->types[i]);
     uint32_t part_count = 0;
-    const struct pf_expr **parts = PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, partial->expr_count + MAX_PARTS);
+    const struct pf_expr **parts =
+        PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, partial->expr_count + MAX_PARTS);
     for (uint32_t i = 0; i < op->expr_count; i++) {
         struct call_split call;
         uint32_t below[MAX_PARTS], above[MAX_PARTS];

@@ -15,9 +15,8 @@ void stream_make_whole(struct cutter *cutter, struct stream *stream) {
 }
 
 bool stream_is_cheap(const struct cutter *cutter, const struct stream *stream) {
-    return stream_is_whole(stream) ||
-           (stream->scan_bytes <= (double)cutter->options->replicated_scan_max_bytes &&
-            stream->dataset_bytes <= (double)cutter->options->partition_target_bytes);
+    return stream_is_whole(stream) || (stream->scan_bytes <= (double)cutter->options->replicated_scan_max_bytes &&
+                                       stream->dataset_bytes <= (double)cutter->options->partition_target_bytes);
 }
 
 /* Every task computes it again: light work on a small dataset, or anything over very little. */
@@ -28,7 +27,9 @@ bool stream_can_be_read_whole(const struct cutter *cutter, const struct stream *
     return stream->scan_bytes <= scan_limit && stream->dataset_bytes <= dataset_limit;
 }
 
-void stream_drop_keys(struct stream *stream) { stream->key_set_count = 0; }
+void stream_drop_keys(struct stream *stream) {
+    stream->key_set_count = 0;
+}
 
 void stream_add_keys(struct stream *stream, const struct pf_expr **exprs, uint32_t count) {
     if (stream->key_set_count >= MAX_KEY_SETS || !count) return;

@@ -27,13 +27,13 @@ struct stream {
     bool is_blocked; /* stages must run first; nothing below counts */
     bool is_pinned;  /* reads the working table of a recursive CTE: stays in that fragment */
     bool is_volatile;
-    bool is_light; /* filters and projections of one leaf */
+    bool is_light; /* filters and projections of a leaf, or a union of such */
     struct alternative *alternatives;
     uint32_t alternative_count;
-    int partition_count;                  /* of its aligned inputs; 0: none */
+    int partition_count;                   /* of its aligned inputs; 0: none */
     struct key_set key_sets[MAX_KEY_SETS]; /* each says: rows are in partition hash(exprs) % partition_count */
     uint32_t key_set_count;
-    double rows, planned_rows; /* planned: what it was before anything was known exactly */
+    double rows, planned_rows;        /* planned: what it was before anything was known exactly */
     double scan_bytes, dataset_bytes; /* of all inputs */
 };
 
@@ -60,7 +60,7 @@ enum pf_code flow(struct cutter *cutter, const struct pf_op *op, const bool *nee
 
 /* streams.c */
 bool stream_is_whole(const struct stream *stream);
-void stream_make_whole(struct cutter *cutter, struct stream *stream); /* allowed for every ready stream */
+void stream_make_whole(struct cutter *cutter, struct stream *stream);           /* allowed for every ready stream */
 bool stream_is_cheap(const struct cutter *cutter, const struct stream *stream); /* small enough for one place */
 bool stream_can_be_read_whole(const struct cutter *cutter, const struct stream *stream); /* by every task */
 void stream_drop_keys(struct stream *stream);
@@ -87,7 +87,7 @@ struct cut {
     uint32_t key_count;
     int partition_count;
     double rows;
-    bool is_gathered;  /* its rows must meet in one place */
+    bool is_gathered;   /* its rows must meet in one place */
     const char *reason; /* why; NULL: it is only natural (a sort, a limit) */
     const char *title;  /* what is done last: "partial aggregate"; NULL: nothing special */
 };
@@ -99,12 +99,12 @@ void finish_cut(struct cutter *cutter, size_t first_stage, int replaced_op_id, c
 enum pf_code cut_here(struct cutter *cutter, const struct cut *cut, struct pf_error *err) PF_MUST_CHECK;
 enum pf_code gather(struct cutter *cutter, const struct pf_op *op, const struct stream *stream, const bool *need,
                     const char *reason, struct pf_error *err) PF_MUST_CHECK;
-enum pf_code repartition(struct cutter *cutter, const struct pf_op *op, const struct stream *stream,
-                         const bool *need, const struct pf_expr **keys, uint32_t key_count, int partition_count,
-                         struct pf_error *err) PF_MUST_CHECK;
+enum pf_code repartition(struct cutter *cutter, const struct pf_op *op, const struct stream *stream, const bool *need,
+                         const struct pf_expr **keys, uint32_t key_count, int partition_count, struct pf_error *err)
+    PF_MUST_CHECK;
 enum pf_code make_fragment(struct cutter *cutter, const struct pf_op *op, const bool *need,
-                           const struct alternative *alternative, struct emitter *out_emitter,
-                           struct block *out_block, struct pf_error *err) PF_MUST_CHECK;
+                           const struct alternative *alternative, struct emitter *out_emitter, struct block *out_block,
+                           struct pf_error *err) PF_MUST_CHECK;
 struct pf_op *new_op(struct cutter *cutter, enum pf_op_kind kind, uint32_t child_count, uint32_t column_count);
 /* The same operator over another child. */
 struct pf_op *copy_op(struct cutter *cutter, const struct pf_op *op, const struct pf_op *child);
@@ -133,14 +133,14 @@ const struct pf_op *rewrite_distinct(struct cutter *cutter, const struct pf_op *
 
 /* False if the aggregates can't be computed from partial ones. */
 struct aggregate_split {
-    struct pf_op *partial;            /* over the same child */
-    const struct pf_expr **keys;      /* over the partial's output */
+    struct pf_op *partial;       /* over the same child */
+    const struct pf_expr **keys; /* over the partial's output */
     uint32_t key_count;
 };
 bool split_aggregate(struct cutter *cutter, const struct pf_op *op, struct aggregate_split *out_split);
 /* What stands for `op` above the partial rows. */
-const struct pf_op *merge_aggregate(struct cutter *cutter, const struct pf_op *op,
-                                    const struct aggregate_split *split, const struct pf_op *leaf);
+const struct pf_op *merge_aggregate(struct cutter *cutter, const struct pf_op *op, const struct aggregate_split *split,
+                                    const struct pf_op *leaf);
 
 /* explain.c */
 pf_str reasons_below(struct pf_arena *arena, const struct pf_op *op); /* cut_stages.c */

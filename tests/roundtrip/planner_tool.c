@@ -44,8 +44,10 @@ static void put_input(struct pf_json_out *out, const struct pf_input *input) {
     static const char *const ROLES[] = {"driving", "aligned", "whole"};
     pf_json_open_object(out);
     pf_json_field_str(out, "role", pf_str_from_cstr(ROLES[input->role]));
-    if (input->kind == PF_INPUT_SCAN) pf_json_field_str(out, "scan", input->scan_name);
-    else pf_json_field_i64(out, "stage", input->stage_id);
+    if (input->kind == PF_INPUT_SCAN)
+        pf_json_field_str(out, "scan", input->scan_name);
+    else
+        pf_json_field_i64(out, "stage", input->stage_id);
     if (input->predicate_count) {
         pf_json_key(out, "predicates");
         pf_json_open_array(out);
@@ -159,14 +161,18 @@ int main(int argc, char **argv) {
     pf_planner_default_options(&options);
     for (int i = 5; i < argc; i++) read_option(&options, argv[i]);
     int status = 0;
-    if (code == PF_OK && strcmp(argv[1], "run") == 0) status = run_steps(plan, &options, arena);
+    if (code == PF_OK && strcmp(argv[1], "run") == 0)
+        status = run_steps(plan, &options, arena);
     else if (code == PF_OK) {
         struct pf_buf buf;
         pf_buf_init(&buf, 1 << 28);
         pf_str text = PF_STR_EMPTY;
-        if (strcmp(argv[1], "sql") == 0) code = pf_planner_print_sql(plan, arena, &text, &err);
-        else if (strcmp(argv[1], "tree") == 0) pf_op_print(plan->root, &buf);
-        else code = pf_planner_explain(plan, &options, &buf, &err);
+        if (strcmp(argv[1], "sql") == 0)
+            code = pf_planner_print_sql(plan, arena, &text, &err);
+        else if (strcmp(argv[1], "tree") == 0)
+            pf_op_print(plan->root, &buf);
+        else
+            code = pf_planner_explain(plan, &options, &buf, &err);
         if (!text.len) text = pf_buf_view(&buf);
         if (code == PF_OK) fwrite(text.ptr, 1, text.len, stdout);
         pf_buf_clear(&buf);

@@ -75,7 +75,9 @@ static void bind_scan(duckdb_bind_info info) {
     duckdb_destroy_value(&parameter);
 }
 
-static void init_scan(duckdb_init_info info) { (void)info; }
+static void init_scan(duckdb_init_info info) {
+    (void)info;
+}
 
 static void run_scan(duckdb_function_info info, duckdb_data_chunk chunk) {
     (void)info;
@@ -117,11 +119,15 @@ static void record(struct world *world, const char *folder, const char *path) {
     duckdb_result result;
     if (duckdb_execute_prepared(statement, &result) == DuckDBSuccess && !duckdb_value_is_null(&result, 0, 0)) {
         char *json = duckdb_value_varchar(&result, 0, 0);
-        if (strncmp(json, "{\"error\":true", 13) == 0) printf("%s: %s\n", path, json);
-        else if (!*json) printf("%s: not serialised\n", path); /* e.g. a BIT constant: its bytes are not UTF-8 */
-        else write_text(folder, path, "json", json);
+        if (strncmp(json, "{\"error\":true", 13) == 0)
+            printf("%s: %s\n", path, json);
+        else if (!*json)
+            printf("%s: not serialised\n", path); /* e.g. a BIT constant: its bytes are not UTF-8 */
+        else
+            write_text(folder, path, "json", json);
         duckdb_free(json);
-    } else printf("%s: not serialised\n", path);
+    } else
+        printf("%s: not serialised\n", path);
     duckdb_destroy_result(&result);
     duckdb_destroy_prepare(&statement);
     snprintf(explain, strlen(sql) + 64, "EXPLAIN (FORMAT json) %s", sql);
@@ -140,7 +146,8 @@ int main(int argc, char **argv) {
     duckdb_database database;
     struct world world = {.facts = read_text(argv[2])};
     char *schema = read_text(argv[1]), settings[1024];
-    snprintf(settings, sizeof settings, "SET disabled_optimizers = '%s'; SET explain_output = 'optimized_only'", argv[3]);
+    snprintf(settings, sizeof settings, "SET disabled_optimizers = '%s'; SET explain_output = 'optimized_only'",
+             argv[3]);
     if (duckdb_open(NULL, &database) != DuckDBSuccess) return 1;
     duckdb_connect(database, &world.connection);
     duckdb_connect(database, &world.meta);
