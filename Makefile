@@ -3,7 +3,7 @@
 #   make              build/release/bin/puffindb
 #   make debug        build/debug, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make test         all suites on the debug build; last line: N passed, N failed
-#   make test-long    the same with the long tests
+#   make test-long    the same with the long tests, and unit tests under ThreadSanitizer
 #   make check        format, layers, headers, sizes, documents, spelling, clang-tidy
 #   make demo         a small lake, a running stack, distributed queries
 #   make bench        side by side with plain DuckDB
@@ -30,6 +30,7 @@ test: debug
 	@tests/run
 
 test-long: debug
+	@tools/build tsan unit_tests
 	@tests/run --long
 
 check: deps
