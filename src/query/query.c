@@ -182,12 +182,25 @@ static enum pf_code explain(struct pf_query *query, struct pf_error *err) {
 
 /* ---- start ---- */
 
+/* DuckDB does not always name the file that it can't make sense of. */
+static enum pf_code name_tables(struct pf_query *query, enum pf_code code, struct pf_error *err) {
+    if (code != PF_CORRUPT || query->is_spread || !query->tables.count || !err) return code;
+    if (strncmp(err->message, "table ", 6) == 0) return code;
+    pf_str names = query->tables.items[0].table->full_name;
+    for (size_t i = 1; i < query->tables.count; i++) {
+        names = pf_arena_printf(query->arena, "%.*s, %.*s", PF_STR_ARG(names),
+                                PF_STR_ARG(query->tables.items[i].table->full_name));
+    }
+    return pf_error_wrap(err, code, "table%s %.*s", query->tables.count > 1 ? "s" : "", PF_STR_ARG(names));
+}
+
 static enum pf_code start_once(struct pf_query *query, const struct pf_statement *statement, struct pf_error *err) {
     bool all = statement->kind == PF_STATEMENT_SHOW;
     query->tables = (struct lake_tables){0};
     PF_TRY(resolve_tables(query->stack, statement, all, query->arena, &query->tables, err));
     decide_route(query, statement);
-    return query->explain == EXPLAIN_NOT ? run(query, err) : explain(query, err);
+    enum pf_code code = query->explain == EXPLAIN_NOT ? run(query, err) : explain(query, err);
+    return name_tables(query, code, err);
 }
 
 static enum pf_code start(struct pf_query *query, struct pf_error *err) {
