@@ -3,6 +3,7 @@
 
 import os
 import signal
+import sys
 import time
 
 from harness.cases import Problem, check
@@ -29,6 +30,7 @@ class Bench:
     def __init__(self, stack, plain):
         self.stack, self.plain, self.sql, self.seconds = stack, plain, HEAVY, 0
         self.references = {}
+        self.cases = {}  # which case a query was of, by its id
 
     def settle(self):
         """Once without faults: the answer is right, and the clock is set."""
@@ -52,7 +54,9 @@ class Bench:
         self.check_rows(SMALL, self.stack.query(SMALL, "fleet", 30 * patience()))
 
     def start(self):
-        return self.stack.start_query(self.sql, "fleet", self.limit_s() + 60)
+        running = self.stack.start_query(self.sql, "fleet", self.limit_s() + 60)
+        self.cases[running.id] = sys._getframe(1).f_code.co_name
+        return running
 
 
 def has_started(record):
@@ -291,7 +295,8 @@ def exchange_is_empty(bench):
     folder = bench.stack.folder / "exchange"
     while (rest := [str(path) for path in folder.rglob("*") if path.is_file()]) and time.monotonic() < end:
         time.sleep(0.2)
-    check(not rest, f"{len(rest)} files of ended queries: {rest[:3]}")
+    whose = {case for query_id, case in bench.cases.items() if any(query_id in path for path in rest)}
+    check(not rest, f"{len(rest)} files of ended queries, of {', '.join(sorted(whose)) or 'others'}: {rest[:3]}")
 
 
 def run(cases):
