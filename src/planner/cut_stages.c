@@ -228,7 +228,7 @@ enum pf_code gather(struct cutter *cutter, const struct pf_op *op, const struct 
 
 enum pf_code repartition(struct cutter *cutter, const struct pf_op *op, const struct stream *stream, const bool *need,
                          const struct pf_expr **keys, uint32_t key_count, int partition_count, struct pf_error *err) {
-    if (partition_count <= 1) return gather(cutter, op, stream, need, NULL, err);
+    if (partition_count <= 1 || !key_count) return gather(cutter, op, stream, need, NULL, err);
     struct cut cut = {.op = op,
                       .stream = stream,
                       .need = need,

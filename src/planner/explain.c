@@ -118,7 +118,7 @@ static void put_last(struct pf_buf *out, const struct pf_step *step) {
 
 enum pf_code pf_planner_explain(const struct pf_plan *plan, const struct pf_planner_options *options,
                                 struct pf_buf *out, struct pf_error *err) {
-    enum { MAX_STEPS = 1000 };
+    enum { MAX_STEPS = 300 };
     struct pf_arena *arena = pf_arena_new(NULL, "explain");
     int next_stage_id = 1;
     enum pf_code code = PF_OK;
@@ -140,5 +140,6 @@ enum pf_code pf_planner_explain(const struct pf_plan *plan, const struct pf_plan
         if (step.kind == PF_STEP_STAGES) next_stage_id += (int)step.stage_count;
     }
     pf_arena_free(arena);
+    if (code == PF_OK && step.kind == PF_STEP_STAGES) PF_FAIL(err, PF_BUG, "the plan never ends");
     return code;
 }

@@ -159,7 +159,7 @@ enum pf_code flow_distinct(struct cutter *cutter, const struct pf_op *op, const 
         stream_make_whole(cutter, out);
         return PF_OK;
     }
-    int partition_count = choose_partition_count(cutter, out->rows * row_bytes(op, child_need));
+    int partition_count = key_count ? choose_partition_count(cutter, out->rows * row_bytes(op, child_need)) : 1;
     struct cut cut = {.op = op,
                       .stream = &child,
                       .need = child_need,
