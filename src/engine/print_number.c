@@ -85,9 +85,9 @@ void print_f64(double value, bool is_float, struct pf_buf *out) {
     }
     size_t e = pf_str_find_char(all, 'e', 0);
     int exponent = (int)strtol(all.ptr + e + 1, NULL, 10);
-    char digits[32];
+    char digits[32] = {0};
     size_t count = 0;
-    for (size_t i = 0; i < e; i++)
+    for (size_t i = 0; i < e && count < sizeof digits; i++)
         if (all.ptr[i] != '.') digits[count++] = all.ptr[i];
     while (count > 1 && digits[count - 1] == '0') count--;
     if (exponent < -4 || exponent >= 16) {

@@ -105,7 +105,7 @@ enum pf_code pf_session_scalar(struct pf_session *session, pf_str sql, struct pf
     const struct pf_chunk *chunk;
     enum pf_code code = pf_rows_next(rows, &chunk, err);
     if (code == PF_OK && !chunk) code = pf_error_set(err, PF_NOT_FOUND, __FILE__, __LINE__, "no row");
-    if (code == PF_OK) {
+    if (code == PF_OK && chunk) {
         struct pf_buf text;
         pf_buf_init(&text, SIZE_MAX / 2);
         if (pf_vec_is_valid(&chunk->columns[0], 0)) pf_vec_print(&chunk->columns[0], 0, &text);
