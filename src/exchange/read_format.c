@@ -2,15 +2,17 @@
 /* Reads the exchange format; every size is checked before it is used. Pure. */
 #include "exchange/format.h"
 
+#include <inttypes.h>
 #include <string.h>
 
+/* The code stands behind the comma so that compilers see that it isn't PF_OK. */
 #define CORRUPT(source, at, err, ...)                                                                                  \
-    return corrupt_at((source), (at), pf_error_set((err), PF_CORRUPT, __FILE__, __LINE__, __VA_ARGS__), (err))
+    return ((void)pf_error_set((err), PF_CORRUPT, __FILE__, __LINE__, __VA_ARGS__),                                    \
+            name_place((source), (uint64_t)(at), (err)), PF_CORRUPT)
 
-static enum pf_code corrupt_at(const struct format_source *source, uint64_t at, enum pf_code code,
-                               struct pf_error *err) {
-    return pf_error_wrap(err, code, "exchange object '%.*s' at byte %llu", PF_STR_ARG(source->name),
-                         (unsigned long long)(source->offset + at));
+static void name_place(const struct format_source *source, uint64_t at, struct pf_error *err) {
+    (void)pf_error_wrap(err, PF_CORRUPT, "exchange object '%.*s' at byte %" PRIu64, PF_STR_ARG(source->name),
+                        source->offset + at);
 }
 
 /* ---- objects ---- */

@@ -4,14 +4,17 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static int64_t resident_bytes(void) {
     FILE *file = fopen("/proc/self/statm", "r");
+    char line[128];
     long long pages = 0;
     if (file) {
-        if (fscanf(file, "%*s %lld", &pages) != 1) pages = 0;
+        char *second = fgets(line, sizeof line, file) ? strchr(line, ' ') : NULL;
+        if (second) pages = strtoll(second, NULL, 10);
         fclose(file);
     }
     return pages * sysconf(_SC_PAGESIZE);

@@ -28,8 +28,8 @@ TEST_WITH_LIMIT(finds_every_flipped_byte_of_a_file, 120) {
     struct pf_exchange_output output = bench_write(test, bench, QUERY, 3);
     CHECK_INT(output.object_count, 1);
     CHECK_INT(output.objects[0].medium, PF_MEDIUM_DIRECTORY);
-    pf_str path = pf_arena_printf(test->arena, "%s/%.*s", pf_test_folder(), PF_STR_ARG(output.objects[0].key)), good,
-           text;
+    pf_str path = pf_arena_printf(test->arena, "%s/%.*s", pf_test_folder(), PF_STR_ARG(output.objects[0].key));
+    pf_str good = PF_STR_EMPTY, text = PF_STR_EMPTY;
     pf_str bytes = pf_test_read_file(path.ptr);
     CHECK_OK(read_all(test, bench, &output, &good));
     char *copy = pf_arena_alloc(test->arena, bytes.len);
@@ -114,7 +114,7 @@ TEST(runs_out_of_its_budget_with_an_error) {
     options.budget = budget;
     options.memory_bytes = 1 << 20;
     struct bench *bench = bench_open(test, &options, 1);
-    struct pf_exchange_output output;
+    struct pf_exchange_output output = {0};
     CHECK_CODE(try_write(test, bench,
                          "SELECT (range % 64)::USMALLINT, hash(range), repeat('x', 100) FROM range(300000)", 64,
                          &output),

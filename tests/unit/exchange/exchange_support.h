@@ -107,8 +107,8 @@ static inline enum pf_code try_write(struct pf_test *test, struct bench *bench, 
 
 static inline struct pf_exchange_output bench_write(struct pf_test *test, struct bench *bench, const char *query,
                                                     int partitions) {
-    struct pf_exchange_output output, again;
-    pf_str json;
+    struct pf_exchange_output output = {0}, again = {0};
+    pf_str json = PF_STR_EMPTY;
     CHECK_OK(try_write(test, bench, query, partitions, &output));
     /* As it travels. */
     CHECK_OK(pf_exchange_output_encode(&output, test->arena, &json, &test->err));
