@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-enum { TASKS_PER_WORKER = 4, ROW_GROUP_ROWS = 122880, MAX_OUTPUTS_BYTES = 48 << 20 };
-static const int64_t MIN_SCAN_TASK_BYTES = 4 << 20;
+enum { TASKS_PER_WORKER = 2, ROW_GROUP_ROWS = 122880, MAX_OUTPUTS_BYTES = 48 << 20 };
+static const int64_t MIN_SCAN_TASK_BYTES = 8 << 20;
 static const int64_t MIN_PARTITION_TASK_BYTES = 2 << 20;
 
 /* ---- inputs ---- */
