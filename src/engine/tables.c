@@ -2,12 +2,14 @@
 /* Planner tables: views over lake_scan('name'), a table function that has columns and a row count, but no rows.
  *
  * So DuckDB binds, optimises and orders joins as if the table were there. A scan name carries the snapshot; when it
- * changes, the view is replaced and the old shape stays for one more change: a statement may be between the view and
+ * changes, the view is replaced and the old shape stays for some more changes: a statement may be between the view and
  * the binding of its function. Also: views over any SELECT, for engines that run statements. */
 #include "engine/engine_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define MAX_SHAPE_AGE 20
 
 struct view {
     struct view *next;
@@ -20,7 +22,7 @@ struct shape {
     struct pf_table_shape table;
     int64_t row_count;
     duckdb_logical_type *types;
-    bool is_old; /* replaced once */
+    int age; /* how often it was replaced */
 };
 
 struct planner_tables {
@@ -236,12 +238,12 @@ static void add_shape(struct planner_tables *tables, struct shape *shape) {
         struct shape *other = *link;
         bool is_same_table = pf_str_equal_nocase(other->table.schema, shape->table.schema) &&
                              pf_str_equal_nocase(other->table.name, shape->table.name);
-        if (is_same_table && other->is_old) {
+        if (is_same_table && other->age >= MAX_SHAPE_AGE) {
             *link = other->next;
             shape_free(other);
             continue;
         }
-        if (is_same_table) other->is_old = true;
+        if (is_same_table) other->age++;
         link = &other->next;
     }
     shape->next = tables->locked.shapes;
