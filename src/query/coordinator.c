@@ -44,6 +44,7 @@ struct run {
     size_t output_count, output_capacity;
     int next_stage_id;
     int64_t next_care_ms;
+    int quiet_cares;     /* rounds of care since a task ended */
     int64_t lost_before; /* environments lost when the last task ended */
     pf_str workers[MAX_WORKERS_SEEN];
     int worker_count;
@@ -229,17 +230,20 @@ static enum pf_code take_care(struct run *run, int wanted_workers, struct pf_err
     int64_t now_ms = pf_clock_mono_ms();
     if (now_ms < run->next_care_ms) return PF_OK;
     run->next_care_ms = now_ms + CARE_EVERY_MS;
+    run->quiet_cares++;
     bool is_cancelled = false;
     PF_TRY(pf_sync_coordinator_heartbeat(run->stack->sync, run->query->running.id, run->stack->coordinator_id,
                                          COORDINATOR_LEASE_MS, &is_cancelled, err));
     PF_TRY(pf_sync_expire(run->stack->sync, run->query->running.id, NULL, err));
     PF_TRY(check_fleet(run, err));
-    return stack_wake_workers(run->stack, wanted_workers, err);
+    /* A worker that hangs counts as alive: when nothing ends, one more comes to life each second. */
+    return stack_wake_workers(run->stack, wanted_workers + run->quiet_cares - 1, err);
 }
 
 static enum pf_code wait_for_stages(struct run *run, struct stage_output *stages, size_t count, size_t left,
                                     struct pf_error *err) {
     int wanted = left > 1000 ? 1000 : (int)left;
+    run->quiet_cares = 0;
     PF_TRY(stack_wake_workers(run->stack, wanted, err));
     while (left) {
         struct pf_arena *scratch = pf_arena_new(NULL, "events");
@@ -251,7 +255,10 @@ static enum pf_code wait_for_stages(struct run *run, struct stage_output *stages
             code = take_event(run, stages, count, &events[i], &left, err);
         }
         pf_arena_free(scratch);
-        if (left < left_before) run->lost_before = -1;
+        if (left < left_before) {
+            run->lost_before = -1;
+            run->quiet_cares = 0;
+        }
         if (code == PF_OK) code = running_check(&run->query->running, err);
         if (code == PF_OK) code = take_care(run, wanted, err);
         if (code != PF_OK) return running_explain_stop(&run->query->running, code, err);
