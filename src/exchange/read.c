@@ -23,6 +23,7 @@ struct held {
 struct scan {
     struct pf_arena *arena;
     struct scan_queue *queue;
+    struct pool *pool; /* the queue may be gone when the scan is closed: DuckDB's threads do that in their own time */
     struct format_view *views;   /* one a projected column */
     struct format_view **wanted; /* one a column; NULL: not asked for */
     size_t projection_count;
@@ -73,6 +74,7 @@ static enum pf_code open_reader(void *context, void *run, const uint32_t *projec
     struct scan *scan = PF_ARENA_NEW(arena, struct scan);
     scan->arena = arena;
     scan->queue = queue;
+    scan->pool = queue->input->exchange->pool;
     scan->projection_count = projection_count;
     scan->views = PF_ARENA_ARRAY(arena, struct format_view, projection_count);
     scan->wanted = PF_ARENA_ARRAY(arena, struct format_view *, queue->input->column_count);
@@ -88,7 +90,7 @@ static struct held *let_go(struct scan *scan, struct held *list) {
     while (list) {
         struct held *next = list->next;
         pf_arena_free(list->arena);
-        buffer_clear(scan->queue->input->exchange->pool, &list->buffer);
+        buffer_clear(scan->pool, &list->buffer);
         list->arena = NULL;
         list->next = scan->spare;
         scan->spare = list;
@@ -124,7 +126,7 @@ static enum pf_code decompress(struct scan *scan, const struct format_source *so
         PF_FAIL(err, PF_CORRUPT, "exchange object '%.*s' at byte %llu: a compressed block of %llu bytes",
                 PF_STR_ARG(source->name), (unsigned long long)source->offset, (unsigned long long)block->raw_bytes);
     struct held *held = hold(scan);
-    PF_TRY(buffer_reserve(scan->queue->input->exchange->pool, &held->buffer, block->raw_bytes + 1, err));
+    PF_TRY(buffer_reserve(scan->pool, &held->buffer, block->raw_bytes + 1, err));
     int size = LZ4_decompress_safe(stored.ptr, held->buffer.ptr, (int)stored.len, (int)block->raw_bytes);
     if (size < 0 || (uint64_t)size != block->raw_bytes)
         PF_FAIL(err, PF_CORRUPT, "exchange object '%.*s' at byte %llu: the block can't be decompressed",

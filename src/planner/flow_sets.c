@@ -135,8 +135,8 @@ enum pf_code flow_union(struct cutter *cutter, const struct pf_op *op, const boo
 /* INTERSECT and EXCEPT compare all columns of both inputs. */
 enum pf_code flow_set(struct cutter *cutter, const struct pf_op *op, const bool *need, struct stream *out,
                       struct pf_error *err) {
-    struct stream children[2];
-    bool *needs[2];
+    struct stream children[2] = {0};
+    bool *needs[2] = {0};
     PF_TRY(flow_children(cutter, op, need, children, needs, out, err));
     out->rows = children[0].rows;
     out->planned_rows = children[0].planned_rows;

@@ -150,7 +150,7 @@ enum pf_code read_join(struct reader *reader, pf_json *json, pf_str kind, struct
         delim.keys_cte = reader->next_cte++;
         delim.side = pf_json_get_bool(json, "delim_flipped", false);
     }
-    struct pf_op *sides[2];
+    struct pf_op *sides[2] = {0};
     PF_TRY(read_sides(reader, json, is_delim ? &delim : NULL, sides, err));
     PF_TRY(read_conditions(reader, json, join, err));
     const struct pf_op *definition = sides[delim.side];
