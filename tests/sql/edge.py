@@ -21,12 +21,12 @@ def queries():
 
 
 @contextlib.contextmanager
-def tables():
-    """A folder like those of tools/make_lake: each table of edge_tables.sql in a few Parquet files."""
+def tables(script="edge_tables.sql"):
+    """A folder like those of tools/make_lake: each table that a script makes in a few Parquet files."""
     folder = Path(tempfile.mkdtemp(prefix="puffindb-edge-"))
     try:
         connection = duckdb.connect()
-        connection.execute((HERE / "edge_tables.sql").read_text(encoding="utf-8"))
+        connection.execute((HERE / script).read_text(encoding="utf-8"))
         lake = {"tables": {}}
         names = connection.execute("SELECT schema_name, table_name FROM duckdb_tables() ORDER BY ALL").fetchall()
         for schema, table in names:
