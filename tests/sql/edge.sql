@@ -280,6 +280,8 @@ SELECT DISTINCT key, first_value(id) OVER (PARTITION BY key ORDER BY id) AS a, l
 SELECT key, flag, count(*) AS n, grouping(key, flag) AS g FROM nulls GROUP BY ROLLUP (key, flag) ORDER BY ALL;
 -- name: grouping_sets_with_empty
 SELECT name, sum(id) AS s FROM nulls GROUP BY GROUPING SETS ((name), ()) ORDER BY ALL;
+-- name: rollup_over_equal_columns
+SELECT a.key AS x, b.key AS y, count(*) AS n FROM nulls a JOIN nulls b ON a.key = b.key GROUP BY ROLLUP (a.key, b.key);
 -- name: cube
 SELECT flag, name, count(*) AS n FROM nulls GROUP BY CUBE (flag, name);
 -- name: group_by_nothing_with_having
