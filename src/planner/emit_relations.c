@@ -70,6 +70,26 @@ static pf_str group_clause(struct emitter *emitter, const struct pf_op *op, cons
                            PF_STR_ARG(join_texts(arena, sets, op->grouping_set_count, ", ")));
 }
 
+static bool has_equal_texts(const pf_str *texts, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = i + 1; k < count; k++)
+            if (pf_str_equal(texts[i], texts[k])) return true;
+    return false;
+}
+
+/* GROUPING SETS ((a, a), (a)) would be taken for ((a), (a)): groups with equal texts get names of their own. */
+static void name_groups(struct emitter *emitter, struct block *block, pf_str *groups, uint32_t group_count) {
+    uint32_t own = block->column_count;
+    pf_str *columns = PF_ARENA_ARRAY(emitter->arena, pf_str, own + group_count);
+    memcpy(columns, block->columns, own * sizeof *columns);
+    memcpy(columns + own, groups, group_count * sizeof *columns);
+    block->columns = columns;
+    block->column_count = own + group_count;
+    block_wrap(emitter, block);
+    memcpy(groups, block->columns + own, group_count * sizeof *groups);
+    block->column_count = own;
+}
+
 static enum pf_code emit_aggregate(struct emitter *emitter, const struct pf_op *op, const bool *need,
                                    struct block *block, struct pf_error *err) {
     PF_TRY(emit_open_child(emitter, op, need, block, err));
@@ -79,8 +99,11 @@ static enum pf_code emit_aggregate(struct emitter *emitter, const struct pf_op *
         PF_TRY(emit_expr(emitter, op->groups[i], block->columns, block->column_count, &groups[i], err));
         if (op->groups[i]->kind == PF_EXPR_CONSTANT) /* GROUP BY 1 would mean a column number */
             groups[i] = pf_arena_printf(emitter->arena, "(SELECT %.*s)", PF_STR_ARG(groups[i]));
-        if (need[i]) columns[i] = groups[i];
     }
+    if (op->grouping_set_count && has_equal_texts(groups, op->group_count))
+        name_groups(emitter, block, groups, op->group_count);
+    for (uint32_t i = 0; i < op->group_count; i++)
+        if (need[i]) columns[i] = groups[i];
     for (uint32_t i = 0; i < op->expr_count; i++)
         if (need[op->group_count + i])
             PF_TRY(emit_expr(emitter, op->exprs[i], block->columns, block->column_count, &columns[op->group_count + i],
