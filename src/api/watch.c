@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/watch.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { LOOK_EVERY_MS = 50 };
 
@@ -39,16 +38,7 @@ static void *run_watch(void *context) {
             pthread_cond_wait(&watch->changed, &watch->locked.mutex);
             continue;
         }
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += LOOK_EVERY_MS * 1000000L;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000L;
-        }
-        if (pthread_cond_timedwait(&watch->changed, &watch->locked.mutex, &until) == ETIMEDOUT) {
-            look_at_all_locked(watch);
-        }
+        if (!pf_condition_wait_ms(&watch->changed, &watch->locked.mutex, LOOK_EVERY_MS)) look_at_all_locked(watch);
     }
     pthread_mutex_unlock(&watch->locked.mutex);
     return NULL;
@@ -58,11 +48,7 @@ struct watch *watch_new(struct pf_stack *stack) {
     struct watch *watch = calloc(1, sizeof *watch);
     if (!watch) abort();
     watch->stack = stack;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&watch->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pf_condition_init(&watch->changed);
     pthread_mutex_init(&watch->locked.mutex, NULL);
     if (pthread_create(&watch->thread, NULL, run_watch, watch) != 0) abort();
     return watch;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/budget.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct pf_budget {
     const char *name;
@@ -22,11 +22,7 @@ struct pf_budget *pf_budget_new(const char *name, int64_t limit_bytes) {
     if (!budget) abort();
     budget->name = name;
     budget->limit_bytes = limit_bytes;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&budget->released, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pf_condition_init(&budget->released);
     pthread_mutex_init(&budget->locked.mutex, NULL);
     return budget;
 }
@@ -40,18 +36,6 @@ struct pf_budget *pf_budget_free(struct pf_budget *budget) {
     return NULL;
 }
 
-static struct timespec wait_until(int64_t wait_ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (wait_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return until;
-}
-
 static bool fits_locked(struct pf_budget *budget, int64_t size_bytes) {
     return budget->locked.used_bytes <= budget->limit_bytes - size_bytes;
 }
@@ -61,11 +45,10 @@ enum pf_code pf_budget_reserve(struct pf_budget *budget, int64_t size_bytes, int
         PF_FAIL(err, PF_NO_MEMORY, "%s: %lld bytes asked, the whole budget is %lld", budget->name,
                 (long long)size_bytes, (long long)budget->limit_bytes);
     }
-    struct timespec until = wait_until(wait_ms);
+    struct pf_deadline deadline = pf_deadline_in(wait_ms);
     pthread_mutex_lock(&budget->locked.mutex);
-    int status = 0;
-    while (!fits_locked(budget, size_bytes) && wait_ms > 0 && status != ETIMEDOUT) {
-        status = pthread_cond_timedwait(&budget->released, &budget->locked.mutex, &until);
+    while (!fits_locked(budget, size_bytes) && pf_deadline_left_ms(deadline) > 0) {
+        pf_condition_wait_ms(&budget->released, &budget->locked.mutex, pf_deadline_left_ms(deadline));
     }
     bool is_granted = fits_locked(budget, size_bytes);
     if (is_granted) budget->locked.used_bytes += size_bytes;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -49,4 +50,18 @@ struct pf_deadline pf_deadline_in(int64_t ms) {
 int64_t pf_deadline_left_ms(struct pf_deadline deadline) {
     int64_t left = deadline.mono_ms - pf_clock_mono_ms();
     return left > 0 ? left : 0;
+}
+
+void pf_condition_init(pthread_cond_t *condition) {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+bool pf_condition_wait_ms(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t wait_ms) {
+    int64_t until_ns = pf_clock_mono_ns() + (wait_ms > 0 ? wait_ms : 0) * 1000000;
+    struct timespec until = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
+    return pthread_cond_timedwait(condition, mutex, &until) != ETIMEDOUT;
 }

@@ -5,6 +5,8 @@
 
 #include "base/str.h"
 
+#include <pthread.h>
+
 int64_t pf_clock_mono_ns(void);
 int64_t pf_clock_mono_ms(void);
 int64_t pf_clock_wall_ms(void); /* since 1970-01-01T00:00:00Z */
@@ -20,5 +22,10 @@ struct pf_deadline {
 };
 struct pf_deadline pf_deadline_in(int64_t ms);
 int64_t pf_deadline_left_ms(struct pf_deadline deadline); /* never negative */
+
+/* Condition variables whose waits end by the monotonic clock: both calls go together. */
+void pf_condition_init(pthread_cond_t *condition);
+/* With `mutex` held. False once `wait_ms` are over; true may also mean nothing: look at what was waited for. */
+bool pf_condition_wait_ms(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t wait_ms);
 
 #endif

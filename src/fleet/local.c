@@ -24,20 +24,6 @@ enum {
     DEFAULT_TIMEOUT_MS = 900000,
 };
 
-void local_init_condition(pthread_cond_t *condition) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
-void local_wait_condition(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t wait_ms) {
-    int64_t until_ns = pf_clock_mono_ns() + wait_ms * 1000000;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
-    pthread_cond_timedwait(condition, mutex, &until);
-}
-
 struct local_function *local_find(struct local_fleet *fleet, pf_str name) {
     if (pf_str_starts_with(name, PF_STR("arn:"))) {
         size_t at = pf_str_find(name, PF_STR(":function:"), 0);
@@ -150,7 +136,7 @@ static struct invocation *make_invocation(struct local_function *function, pf_st
     invocation->id = pf_id_uuid(arena);
     invocation->event = pf_arena_str(arena, event);
     invocation->has_caller = has_caller;
-    local_init_condition(&invocation->changed);
+    pf_condition_init(&invocation->changed);
     return invocation;
 }
 
@@ -196,7 +182,7 @@ enum pf_code local_wait(struct local_fleet *fleet, struct invocation *invocation
         if (left_ms == 0)
             code = PF_TIMEOUT;
         else
-            local_wait_condition(&invocation->changed, &fleet->mutex,
+            pf_condition_wait_ms(&invocation->changed, &fleet->mutex,
                                  left_ms < CHECK_CALLER_MS ? left_ms : CHECK_CALLER_MS);
         if (code == PF_OK && !invocation->is_over && request && pf_http_is_gone(request)) code = PF_CANCELLED;
     }
@@ -395,7 +381,7 @@ enum pf_code pf_fleet_open_local(const struct pf_local_fleet_options *options, s
     fleet->context = options->context;
     fleet->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&fleet->mutex, NULL);
-    local_init_condition(&fleet->quiet);
+    pf_condition_init(&fleet->quiet);
     struct pf_http_server_options server = {
         .address = options->address.len ? options->address : PF_STR("127.0.0.1:0"),
         .max_body_bytes = PF_FLEET_MAX_EVENT_BYTES,

@@ -116,8 +116,4 @@ enum pf_code local_environment_start(struct local_function *function, struct loc
 /* Its process has ended and nothing refers to it any more. */
 void local_environment_free(struct environment *environment);
 
-/* For pthread_cond_timedwait on conditions made by local_init_condition. */
-void local_init_condition(pthread_cond_t *condition);
-void local_wait_condition(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t wait_ms);
-
 #endif

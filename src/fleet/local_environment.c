@@ -86,7 +86,7 @@ enum pf_code local_environment_start(struct local_function *function, struct loc
     environment->worker_id = pf_id_ulid(arena);
     environment->pid_fd = -1;
     environment->started_ms = pf_clock_mono_ms();
-    local_init_condition(&environment->changed);
+    pf_condition_init(&environment->changed);
     struct pf_http_server_options api = {.address = PF_STR("127.0.0.1:0"),
                                          .max_connections = API_CONNECTIONS,
                                          .idle_ms = API_IDLE_MS,

@@ -53,7 +53,7 @@ static bool wait_for_invocation_locked(struct environment *environment, struct p
     while (!environment->invocation && !environment->is_ending && !is_gone) {
         take_from_queue_locked(environment);
         if (environment->invocation) break;
-        local_wait_condition(&environment->changed, &fleet->mutex, CHECK_CLIENT_MS);
+        pf_condition_wait_ms(&environment->changed, &fleet->mutex, CHECK_CLIENT_MS);
         is_gone = pf_http_is_gone(request);
     }
     environment->is_waiting = false;

@@ -7,8 +7,6 @@
 #include "base/log.h"
 #include "sync/sync.h"
 
-#include <time.h>
-
 enum { TICK_MS = 20, CARE_EVERY_MS = 500, SWEEP_EVERY_MS = 30000, ORPHAN_GRACE_MS = 10000 };
 
 static void stop_late_queries_locked(struct pf_stack *stack) {
@@ -56,14 +54,7 @@ static void remove_orphans(struct pf_stack *stack, struct pf_sync *sync) {
 }
 
 static bool tick_locked(struct pf_stack *stack) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    if (!stack->locked.is_closing) pthread_cond_timedwait(&stack->changed, &stack->locked.mutex, &until);
+    if (!stack->locked.is_closing) pf_condition_wait_ms(&stack->changed, &stack->locked.mutex, TICK_MS);
     stop_late_queries_locked(stack);
     return !stack->locked.is_closing;
 }

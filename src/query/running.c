@@ -7,10 +7,8 @@
 #include "base/log.h"
 #include "sync/sync.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MAX_RECORD_BYTES = 1 << 20, MAX_WAITING_FACTOR = 16, ADMISSION_TICK_MS = 100, MAX_RECORD_SQL = 4000 };
 
@@ -41,17 +39,6 @@ static bool id_is_taken_locked(struct pf_stack *stack, pf_str id) {
     return false;
 }
 
-static void wait_for_change_locked(struct pf_stack *stack) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += ADMISSION_TICK_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(&stack->changed, &stack->locked.mutex, &until);
-}
-
 enum pf_code running_admit(struct pf_stack *stack, struct running *running, struct pf_error *err) {
     enum pf_code code = PF_OK;
     pthread_mutex_lock(&stack->locked.mutex);
@@ -72,7 +59,7 @@ enum pf_code running_admit(struct pf_stack *stack, struct running *running, stru
     link_locked(stack, running);
     stack->locked.waiting_count++;
     while (stack->locked.running_count >= stack->options.max_running && code == PF_OK) {
-        wait_for_change_locked(stack);
+        pf_condition_wait_ms(&stack->changed, &stack->locked.mutex, ADMISSION_TICK_MS);
         code = running_check(running, err);
     }
     stack->locked.waiting_count--;

@@ -170,11 +170,7 @@ enum pf_code pf_stack_open(const struct pf_stack_options *options, struct pf_sta
     stack->coordinator_id = pf_id_ulid(arena);
     pthread_mutex_init(&stack->start_mutex, NULL);
     pthread_mutex_init(&stack->locked.mutex, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&stack->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pf_condition_init(&stack->changed);
     enum pf_code code = fill_in_options(stack, options, err);
     if (code == PF_OK) code = open_parts(stack, err);
     if (code != PF_OK) {

@@ -16,7 +16,6 @@
 #include "sync/sync.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CLAIM_WAIT_MS = 1000, HEART_TICK_MS = 50 };
@@ -72,14 +71,7 @@ static void *beat_heart(void *context) {
     struct pf_worker *worker = context;
     pthread_mutex_lock(&worker->locked.mutex);
     while (!worker->locked.is_closing) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += HEART_TICK_MS * 1000000L;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000;
-        }
-        pthread_cond_timedwait(&worker->changed, &worker->locked.mutex, &until);
+        pf_condition_wait_ms(&worker->changed, &worker->locked.mutex, HEART_TICK_MS);
         if (worker->locked.is_cancelled && worker->locked.claim) pf_session_interrupt(worker->session);
         const struct pf_sync_claim *claim = worker->locked.claim;
         if (!claim || pf_clock_mono_ms() < worker->locked.next_beat_ms) continue;
@@ -171,11 +163,7 @@ enum pf_code pf_worker_open(pf_str event_json, struct pf_worker **out_worker, st
     struct pf_worker *worker = PF_ARENA_NEW(arena, struct pf_worker);
     worker->arena = arena;
     pthread_mutex_init(&worker->locked.mutex, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&worker->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pf_condition_init(&worker->changed);
     enum pf_code code = open_parts(worker, event_json, err);
     if (code != PF_OK) {
         pf_worker_close(worker);
