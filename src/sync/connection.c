@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/connection.h"
 
+#include "base/id.h"
 #include "sync/redis_tls.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@ enum {
     DEFAULT_CONNECT_MS = 2000,
     DEFAULT_COMMAND_MS = 5000,
     MAX_BATCH_BYTES = 512 << 20,
-    MAX_ID_BYTES = 128,
 };
 
 static struct timeval timeval_from_ms(int64_t ms) {
@@ -40,6 +40,10 @@ bool reply_is(const valkeyReply *reply, const char *text) {
 
 bool reply_is_nil(const valkeyReply *reply) {
     return !reply || reply->type == VALKEY_REPLY_NIL;
+}
+
+const valkeyReply *reply_element(const valkeyReply *reply, size_t index) {
+    return reply && index < reply->elements ? reply->element[index] : NULL;
 }
 
 enum pf_code check_id(pf_str id, const char *what, struct pf_error *err) {
@@ -368,12 +372,15 @@ enum pf_code pf_sync_open(const struct pf_sync_options *options, struct pf_sync 
     pf_str prefix = options->prefix.len ? options->prefix : PF_STR("pf");
     sync->arena = arena;
     sync->prefix = pf_arena_str(arena, prefix);
-    sync->ready_key = pf_arena_printf(arena, "%.*s:ready", PF_STR_ARG(prefix));
-    sync->queries_key = pf_arena_printf(arena, "%.*s:queries", PF_STR_ARG(prefix));
+    sync->turns_key = pf_arena_printf(arena, "%.*s:{all}:turns", PF_STR_ARG(prefix));
+    sync->marks_key = pf_arena_printf(arena, "%.*s:{all}:marks", PF_STR_ARG(prefix));
+    sync->wakes_key = pf_arena_printf(arena, "%.*s:{all}:wakes", PF_STR_ARG(prefix));
+    sync->queries_key = pf_arena_printf(arena, "%.*s:{all}:queries", PF_STR_ARG(prefix));
     sync->alive_key = pf_arena_printf(arena, "%.*s:{workers}:alive", PF_STR_ARG(prefix));
     sync->facts_key = pf_arena_printf(arena, "%.*s:{workers}:facts", PF_STR_ARG(prefix));
     sync->connect_ms = options->connect_ms > 0 ? options->connect_ms : DEFAULT_CONNECT_MS;
     sync->command_ms = options->command_ms > 0 ? options->command_ms : DEFAULT_COMMAND_MS;
+    sync->nonce_base = pf_id_ulid(arena);
     sync->scripts = scripts_build(arena);
     pthread_mutex_init(&sync->locked.mutex, NULL);
     ignore_sigpipe();

@@ -13,23 +13,31 @@
 #include <stdatomic.h>
 #include <valkey/valkey.h>
 
-enum { MAX_IDLE_CONNECTIONS = 1024 };
+enum { MAX_IDLE_CONNECTIONS = 1024, MAX_ID_BYTES = 128 };
 
 struct connection {
     valkeyContext *context;
     int64_t limit_ms; /* what the socket is set to */
 };
 
+/* A query that may have work. Only ready.c reads it. */
+struct ready_hint {
+    char query_id[MAX_ID_BYTES + 1], mark[24]; /* no query: "" */
+};
+
 struct pf_sync {
     struct pf_arena *arena;
     struct redis_url url;
-    pf_str prefix, ready_key, queries_key, alive_key, facts_key;
+    pf_str prefix, turns_key, marks_key, wakes_key, queries_key, alive_key, facts_key;
     int64_t connect_ms, command_ms;
     struct ssl_ctx_st *tls; /* NULL without TLS */
     const struct sync_script_text *scripts;
+    pf_str nonce_base; /* what makes nonces of this process unlike others' */
+    atomic_llong next_nonce;
     atomic_llong commands, round_trips, connects, failures;
     struct {
         pthread_mutex_t mutex;
+        struct ready_hint hint; /* for the next claim, whoever makes it */
         struct connection idle[MAX_IDLE_CONNECTIONS];
         size_t count;
     } locked;
@@ -68,6 +76,7 @@ pf_str reply_text(const valkeyReply *reply);
 int64_t reply_number(const valkeyReply *reply);
 bool reply_is(const valkeyReply *reply, const char *text);
 bool reply_is_nil(const valkeyReply *reply);
+const valkeyReply *reply_element(const valkeyReply *reply, size_t index); /* NULL if there is none */
 
 /* PF_INVALID for ids that would not make a sane key. */
 enum pf_code check_id(pf_str id, const char *what, struct pf_error *err) PF_MUST_CHECK;

@@ -2,6 +2,7 @@
 /* A query as its coordinator sees it: begin, stages, events, end. What the scripts do: scripts.c. */
 #include "base/clock.h"
 #include "sync/connection.h"
+#include "sync/ready.h"
 
 #include <string.h>
 
@@ -87,7 +88,7 @@ enum pf_code pf_sync_query_end(struct pf_sync *sync, pf_str query_id, struct pf_
     PF_TRY(check_id(query_id, "query id", err));
     struct batch batch;
     batch_begin(&batch, sync, true);
-    BATCH_ADD(&batch, PF_STR("SREM"), sync->queries_key, query_id);
+    ready_add_forget(&batch, query_id);
     BATCH_SCRIPT(&batch, SCRIPT_END, batch_key(&batch, query_id, "q"), query_id);
     enum pf_code code = batch_run(&batch, 0, "end a query", err);
     batch_clear(&batch);
@@ -99,15 +100,17 @@ enum pf_code pf_sync_coordinator_heartbeat(struct pf_sync *sync, pf_str query_id
     PF_TRY(check_id(query_id, "query id", err));
     struct batch batch;
     batch_begin(&batch, sync, true);
-    BATCH_SCRIPT(&batch, SCRIPT_COORDINATE, batch_key(&batch, query_id, "q"), sync->ready_key, query_id, coordinator_id,
+    BATCH_SCRIPT(&batch, SCRIPT_COORDINATE, batch_key(&batch, query_id, "q"), coordinator_id,
                  batch_number(&batch, or_default(lease_ms, DEFAULT_LEASE_MS)));
     enum pf_code code = batch_run(&batch, 0, "extend the coordinator's lease", err);
-    if (code == PF_OK && reply_is(batch.replies[0], "taken")) {
+    const valkeyReply *state = code == PF_OK ? reply_element(batch.replies[0], 0) : NULL;
+    if (code == PF_OK && reply_is(state, "taken")) {
         code = pf_error_set(err, PF_CONFLICT, __FILE__, __LINE__, "query %.*s has another coordinator",
                             PF_STR_ARG(query_id));
     }
-    if (code == PF_OK && reply_is_nil(batch.replies[0])) code = check_state(batch.replies[0], query_id, err);
-    if (code == PF_OK) *out_cancelled = reply_is(batch.replies[0], "cancelled");
+    if (code == PF_OK && !reply_is(state, "cancelled")) code = check_state(state, query_id, err);
+    if (code == PF_OK) *out_cancelled = reply_is(state, "cancelled");
+    if (code == PF_OK) code = ready_wake(sync, query_id, reply_number(reply_element(batch.replies[0], 1)), err);
     batch_clear(&batch);
     return code;
 }
@@ -115,17 +118,16 @@ enum pf_code pf_sync_coordinator_heartbeat(struct pf_sync *sync, pf_str query_id
 /* --- stages and tasks --- */
 
 static int add_push(struct batch *batch, pf_str query_id, int stage_id, const pf_str *tasks, int first, int count) {
-    pf_str words[PUSH_TASKS + 4] = {batch->sync->ready_key, query_id, batch_number(batch, stage_id),
-                                    batch_number(batch, first)};
+    pf_str words[PUSH_TASKS + 2] = {batch_number(batch, stage_id), batch_number(batch, first)};
     size_t size_bytes = 0;
     int taken = 0;
     while (first + taken < count && taken < PUSH_TASKS && (taken == 0 || size_bytes < PUSH_BYTES)) {
         size_bytes += tasks[first + taken].len;
-        words[4 + taken] = tasks[first + taken];
+        words[2 + taken] = tasks[first + taken];
         taken++;
     }
     pf_str key = batch_key(batch, query_id, "q");
-    batch_add_script(batch, SCRIPT_PUSH, &key, 1, words, (size_t)taken + 4);
+    batch_add_script(batch, SCRIPT_PUSH, &key, 1, words, (size_t)taken + 2);
     return taken;
 }
 
@@ -136,8 +138,10 @@ enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, int stage
     batch_begin(&batch, sync, true);
     BATCH_SCRIPT(&batch, SCRIPT_STAGE, batch_key(&batch, query_id, "q"), batch_number(&batch, stage_id), stage_payload);
     for (int first = 0; first < count;) first += add_push(&batch, query_id, stage_id, tasks, first, count);
+    size_t last = batch.count - 1;
+    if (count > 0) ready_add(&batch, query_id, count);
     enum pf_code code = batch_run(&batch, 0, "queue a stage", err);
-    if (code == PF_OK) code = check_state(batch.replies[batch.count - 1], query_id, err);
+    if (code == PF_OK) code = check_state(batch.replies[last], query_id, err);
     batch_clear(&batch);
     return code;
 }
@@ -147,9 +151,10 @@ enum pf_code pf_sync_task_again(struct pf_sync *sync, pf_str query_id, int stage
     PF_TRY(check_id(query_id, "query id", err));
     struct batch batch;
     batch_begin(&batch, sync, true);
-    BATCH_SCRIPT(&batch, SCRIPT_AGAIN, batch_key(&batch, query_id, "q"), sync->ready_key, query_id,
+    BATCH_SCRIPT(&batch, SCRIPT_AGAIN, batch_key(&batch, query_id, "q"),
                  pf_arena_printf(batch.arena, "%d:%d", stage_id, task_id),
                  why == PF_SYNC_RERUN ? PF_STR("1") : PF_STR("0"));
+    ready_add(&batch, query_id, 1);
     enum pf_code code = batch_run(&batch, 0, "queue another attempt", err);
     if (code == PF_OK && reply_is(batch.replies[0], "unknown")) {
         code = pf_error_set(err, PF_NOT_FOUND, __FILE__, __LINE__, "query %.*s has no task %d:%d", PF_STR_ARG(query_id),
@@ -165,9 +170,10 @@ enum pf_code pf_sync_expire(struct pf_sync *sync, pf_str query_id, int *out_coun
     PF_TRY(check_id(query_id, "query id", err));
     struct batch batch;
     batch_begin(&batch, sync, true);
-    BATCH_SCRIPT(&batch, SCRIPT_EXPIRE, batch_key(&batch, query_id, "q"), sync->ready_key, query_id, PF_STR_EMPTY);
+    BATCH_SCRIPT(&batch, SCRIPT_EXPIRE, batch_key(&batch, query_id, "q"), PF_STR_EMPTY);
     enum pf_code code = batch_run(&batch, 0, "look for lost tasks", err);
-    if (code == PF_OK && out_count) *out_count = (int)reply_number(batch.replies[0]);
+    if (code == PF_OK) code = ready_wake(sync, query_id, reply_number(reply_element(batch.replies[0], 1)), err);
+    if (code == PF_OK && out_count) *out_count = (int)reply_number(reply_element(batch.replies[0], 0));
     batch_clear(&batch);
     return code;
 }

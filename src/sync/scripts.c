@@ -1,46 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys of query Q, all of them "<prefix>:{Q}:" and:
  *
- *   q         hash     state (open, cancelled), coord (end of the coordinator's lease), owner (its id), max, ttl,
- *                      tokens (how many of its tokens lie in the ready list)
+ *   q         hash     state (open, cancelled), coord (end of the coordinator's lease), owner (its id), max, ttl
  *   stages    hash     stage -> payload                       tasks    hash  stage:task -> payload
  *   attempts  hash     stage:task -> latest attempt           fails    hash  stage:task -> failures so far
  *   pending   list     refs to be claimed                     running  zset  ref -> end of its lease
  *   owners    hash     ref -> worker                          done     hash  stage:task -> attempt:worker that won
+ *   claims    hash     worker -> nonce and ref of its latest claim
  *   events    stream   what the coordinator reads             vals     set   names of small values, each in v:<name>
  *   record    string   outlives the rest
  *
- * A ref is stage:task:attempt. "<prefix>:ready" is the list of tokens that workers wait on: a token is the id of a
- * query that has work. Each query has at most MAX_TOKENS there and gets a new one at the end whenever one is used, so
- * queries take turns. Tokens are hints: a lost one delays, EXPIRE and COORDINATE put it back; one too many is dropped
- * by CLAIM.
+ * A ref is stage:task:attempt. What is not of one query is under "<prefix>:{all}:" and:
+ *
+ *   queries   set      ids of queries that began and did not end
+ *   turns     list     ids of queries that may have pending tasks, each once; workers go round it
+ *   marks     hash     id in turns -> its mark: a number that changes whenever the query gets work
+ *   wakes     list     what idle workers wait on: "id mark", as many as there is new work, at most MAX_WAKES
+ *
+ * and workers are under "<prefix>:{workers}:". Each script touches the keys of one hash slot only, so a cluster may keep
+ * them apart. What needs two slots is two steps, in this order:
+ *
+ *   more work    1. PUSH, AGAIN, FAIL, EXPIRE queue refs in {Q}     2. READY_ADD: Q into turns, new mark, wake workers
+ *   claim        1. CLAIM in {Q}, with Q and mark from a hint       2. READY_NEXT: the hint for the next claim;
+ *                                                                      takes Q out of turns if CLAIM found nothing
+ *                                                                      and Q's mark is still the hint's
+ *
+ * So a query is never out of turns while it has work, but between the steps, or if the first step's caller dies there:
+ * the coordinator repeats READY_ADD with its heartbeat and its look for lost tasks while anything is pending. The
+ * other way round does no harm: a query in turns without work is dropped by the first claim. A busy worker sends both
+ * steps of a claim at once; the hint is there when it claims again, so that a claim is one round trip and queries take
+ * turns.
  *
  * Invariants. 1: a ref is claimed at most once (it must be the latest attempt, and not running). 2: a stage:task in
  * `done` is never queued again, unless AGAIN removed it. 3: a ref leaves `running` in the script that publishes, fails
- * or loses it, so each attempt is accounted for once. Because of these every script but CLAIM may run twice. */
+ * or loses it, so each attempt is accounted for once. 4: a claim that is repeated with its nonce gets the same ref, as
+ * long as that runs. Because of these every script may run twice. */
 #include "sync/scripts.h"
 
 #include <openssl/sha.h>
 
-/* In front of every script. ARGV[1], ARGV[2]: ready list and query id, for those that wake workers. */
+/* In front of the scripts of a query, whose only key is q. */
 static const char prelude[] =
-    "local MAX_TOKENS = 64\n"
-    "local q, b\n"
+    "local q = KEYS[1]\n"
+    "local b = string.sub(q, 1, -2)\n"
     "local call = redis.call\n"
-    "local function use(base) b = base; q = base..'q' end\n"
     "local clock = call('TIME')\n"
     "local now = clock[1] * 1000 + math.floor(clock[2] / 1000)\n"
-    "local all = {'q','stages','tasks','attempts','fails','pending','running','owners','done','events','vals'}\n"
+    "local all = {'q','stages','tasks','attempts','fails','pending','running','owners','claims','done','events',\n"
+    "             'vals'}\n"
     "local function state() return call('HGET', q, 'state') end\n"
     "local function keep(name)\n"
     "  if call('PTTL', b..name) == -1 then call('PEXPIRE', b..name, call('HGET', q, 'ttl')) end\n"
     "end\n"
-    "local function wake(ready, id)\n"
-    "  local want = math.min(call('LLEN', b..'pending'), MAX_TOKENS)\n"
-    "  local have = tonumber(call('HGET', q, 'tokens'))\n"
-    "  for i = have + 1, want do call('RPUSH', ready, id) end\n"
-    "  if want > have then call('HSET', q, 'tokens', want) end\n"
-    "end\n"
+    "local function left() return call('LLEN', b..'pending') end\n"
     "local function event(...)\n"
     "  call('XADD', b..'events', '*', ...)\n"
     "  keep('events')\n"
@@ -69,78 +81,81 @@ static const char prelude[] =
     "  local names = call('SMEMBERS', b..'vals')\n"
     "  for i = 1, #names do call('UNLINK', b..'v:'..names[i]) end\n"
     "  for i = 1, #all do call('UNLINK', b..all[i]) end\n"
-    "end\n"
-    "if KEYS[1] then use(string.sub(KEYS[1], 1, -2)) end\n";
+    "end\n";
+
+/* In front of those of all queries; KEYS: turns, marks, wakes. */
+static const char ready_prelude[] = "local MAX_WAKES = 1024\n"
+                                    "local call = redis.call\n"
+                                    "local turns, marks, wakes = KEYS[1], KEYS[2], KEYS[3]\n"
+                                    "local function drop(id)\n"
+                                    "  call('HDEL', marks, id)\n"
+                                    "  call('LREM', turns, 0, id)\n"
+                                    "end\n";
+
+/* In front of those about workers; KEYS: zset worker -> end of its life, hash worker -> facts. */
+static const char worker_prelude[] = "local call = redis.call\n"
+                                     "local clock = call('TIME')\n"
+                                     "local now = clock[1] * 1000 + math.floor(clock[2] / 1000)\n";
 
 static const char *const sources[SCRIPT_COUNT] = {
     /* coordinator, lease, max, ttl */
     [SCRIPT_BEGIN] = "if state() then return call('HGET', q, 'owner') == ARGV[1] and 'ok' or 'exists' end\n"
                      "call('HSET', q, 'state', 'open', 'owner', ARGV[1], 'coord', now + ARGV[2], 'max', ARGV[3],\n"
-                     "     'ttl', ARGV[4], 'tokens', 0)\n"
+                     "     'ttl', ARGV[4])\n"
                      "call('PEXPIRE', q, ARGV[4])\n"
                      "return 'ok'\n",
     /* stage, payload */
     [SCRIPT_STAGE] = "local s = state()\n"
                      "if s == 'open' then call('HSET', b..'stages', ARGV[1], ARGV[2]) keep('stages') end\n"
                      "return s\n",
-    /* ready, id, stage, first task, payload… */
+    /* stage, first task, payload… */
     [SCRIPT_PUSH] = "local s = state()\n"
                     "if s ~= 'open' then return s end\n"
-                    "for i = 5, #ARGV do\n"
-                    "  local task = ARGV[3]..':'..(ARGV[4] + i - 5)\n"
+                    "for i = 3, #ARGV do\n"
+                    "  local task = ARGV[1]..':'..(ARGV[2] + i - 3)\n"
                     "  if call('HSETNX', b..'attempts', task, 1) == 1 then\n"
                     "    call('HSET', b..'tasks', task, ARGV[i])\n"
                     "    call('RPUSH', b..'pending', task..':1')\n"
                     "  end\n"
                     "end\n"
                     "keep('attempts') keep('tasks') keep('pending')\n"
-                    "wake(ARGV[1], ARGV[2])\n"
                     "return s\n",
-    /* ready, id, stage:task, rerun? */
-    [SCRIPT_AGAIN] = "local s, task = state(), ARGV[3]\n"
+    /* stage:task, rerun? */
+    [SCRIPT_AGAIN] = "local s, task = state(), ARGV[1]\n"
                      "if s ~= 'open' then return s end\n"
                      "local latest = call('HGET', b..'attempts', task)\n"
                      "if not latest then return 'unknown' end\n"
-                     "if ARGV[4] == '1' then\n"
+                     "if ARGV[2] == '1' then\n"
                      "  if call('HDEL', b..'done', task) == 0 then return s end\n"
                      "elseif call('HEXISTS', b..'done', task) == 1\n"
                      "    or not call('ZSCORE', b..'running', task..':'..latest) then\n"
                      "  return s\n"
                      "end\n"
                      "queue(task, latest + 1)\n"
-                     "wake(ARGV[1], ARGV[2])\n"
                      "return s\n",
-    /* ready, id of the token at hand or '', prefix, worker, lease */
-    [SCRIPT_CLAIM] = "local function take(id)\n"
-                     "  local m = call('HMGET', q, 'state', 'coord', 'tokens')\n"
-                     "  if not m[1] then return nil end\n"
-                     "  call('HSET', q, 'tokens', math.max(0, m[3] - 1))\n"
-                     "  if m[1] ~= 'open' or tonumber(m[2]) < now then return nil end\n"
-                     "  while true do\n"
-                     "    local ref = call('LPOP', b..'pending')\n"
-                     "    if not ref then return nil end\n"
-                     "    local stage, task, attempt = string.match(ref, '^(%d+):(%d+):(%d+)$')\n"
-                     "    local st = stage..':'..task\n"
-                     "    if call('HEXISTS', b..'done', st) == 0 and call('HGET', b..'attempts', st) == attempt\n"
-                     "        and not call('ZSCORE', b..'running', ref) then\n"
-                     "      call('ZADD', b..'running', now + ARGV[5], ref)\n"
-                     "      call('HSET', b..'owners', ref, ARGV[4])\n"
-                     "      keep('running') keep('owners')\n"
-                     "      wake(ARGV[1], id)\n"
-                     "      return {id, stage, task, attempt, call('HGET', b..'tasks', st)}\n"
-                     "    end\n"
+    /* worker, lease, nonce */
+    [SCRIPT_CLAIM] = "local m = call('HMGET', q, 'state', 'coord')\n"
+                     "if m[1] ~= 'open' or tonumber(m[2]) < now then return {} end\n"
+                     "local function answer(ref)\n"
+                     "  local stage, task, attempt = string.match(ref, '^(%d+):(%d+):(%d+)$')\n"
+                     "  return {stage, task, attempt, call('HGET', b..'tasks', stage..':'..task)}\n"
+                     "end\n"
+                     "local last = call('HGET', b..'claims', ARGV[1])\n"
+                     "local nonce, mine = string.match(last or '', '^(%S+) (%S+)$')\n"
+                     "if nonce == ARGV[3] and call('HGET', b..'owners', mine) == ARGV[1] then return answer(mine) end\n"
+                     "while true do\n"
+                     "  local ref = call('LPOP', b..'pending')\n"
+                     "  if not ref then return {} end\n"
+                     "  local st, attempt = string.match(ref, '^(%d+:%d+):(%d+)$')\n"
+                     "  if call('HEXISTS', b..'done', st) == 0 and call('HGET', b..'attempts', st) == attempt\n"
+                     "      and not call('ZSCORE', b..'running', ref) then\n"
+                     "    call('ZADD', b..'running', now + ARGV[2], ref)\n"
+                     "    call('HSET', b..'owners', ref, ARGV[1])\n"
+                     "    call('HSET', b..'claims', ARGV[1], ARGV[3]..' '..ref)\n"
+                     "    keep('running') keep('owners') keep('claims')\n"
+                     "    return answer(ref)\n"
                      "  end\n"
-                     "end\n"
-                     "local id = ARGV[2]\n"
-                     "for i = 1, 1000 do\n"
-                     "  if id == '' then id = call('LPOP', ARGV[1]) end\n"
-                     "  if not id then return {} end\n"
-                     "  use(ARGV[3]..':{'..id..'}:')\n"
-                     "  local claim = take(id)\n"
-                     "  if claim then return claim end\n"
-                     "  id = ''\n"
-                     "end\n"
-                     "return {}\n",
+                     "end\n",
     /* stage:task, attempt, lease */
     [SCRIPT_HEARTBEAT] = "local ref = ARGV[1]..':'..ARGV[2]\n"
                          "if state() ~= 'open' or not call('ZSCORE', b..'running', ref)\n"
@@ -157,23 +172,22 @@ static const char *const sources[SCRIPT_COUNT] = {
                        "keep('done')\n"
                        "event('k', 'D', 't', ARGV[1], 'a', ARGV[2], 'w', ARGV[3], 'p', ARGV[4])\n"
                        "return 'ok'\n",
-    /* ready, id, stage:task, attempt, worker, code, message, retryable? */
-    [SCRIPT_FAIL] = "if not leave(ARGV[3]..':'..ARGV[4]) then return 'lost' end\n"
-                    "if state() ~= 'open' or call('HEXISTS', b..'done', ARGV[3]) == 1 then return 'over' end\n"
-                    "local final = settle(ARGV[3], ARGV[4], ARGV[8] == '1')\n"
-                    "event('k', 'F', 't', ARGV[3], 'a', ARGV[4], 'w', ARGV[5], 'c', ARGV[6], 'm', ARGV[7],\n"
+    /* stage:task, attempt, worker, code, message, retryable? Answers how many tasks are pending then. */
+    [SCRIPT_FAIL] = "if not leave(ARGV[1]..':'..ARGV[2]) then return {'lost', left()} end\n"
+                    "if state() ~= 'open' or call('HEXISTS', b..'done', ARGV[1]) == 1 then return {'over', 0} end\n"
+                    "local final = settle(ARGV[1], ARGV[2], ARGV[6] == '1')\n"
+                    "event('k', 'F', 't', ARGV[1], 'a', ARGV[2], 'w', ARGV[3], 'c', ARGV[4], 'm', ARGV[5],\n"
                     "      'f', final)\n"
-                    "wake(ARGV[1], ARGV[2])\n"
-                    "return 'ok'\n",
-    /* ready, id, worker or '' for those whose lease ran out */
-    [SCRIPT_EXPIRE] = "if state() ~= 'open' then return 0 end\n"
+                    "return {'ok', left()}\n",
+    /* worker or '' for those whose lease ran out. Answers how many were lost and how many are pending then. */
+    [SCRIPT_EXPIRE] = "if state() ~= 'open' then return {0, 0} end\n"
                       "local refs = {}\n"
-                      "if ARGV[3] == '' then\n"
+                      "if ARGV[1] == '' then\n"
                       "  refs = call('ZRANGEBYSCORE', b..'running', '-inf', now, 'LIMIT', 0, 1000)\n"
                       "else\n"
                       "  local owners = call('HGETALL', b..'owners')\n"
                       "  for i = 1, #owners, 2 do\n"
-                      "    if owners[i + 1] == ARGV[3] then refs[#refs + 1] = owners[i] end\n"
+                      "    if owners[i + 1] == ARGV[1] then refs[#refs + 1] = owners[i] end\n"
                       "  end\n"
                       "end\n"
                       "local lost = 0\n"
@@ -185,9 +199,7 @@ static const char *const sources[SCRIPT_COUNT] = {
                       "    lost = lost + 1\n"
                       "  end\n"
                       "end\n"
-                      "if call('LLEN', ARGV[1]) == 0 then call('HSET', q, 'tokens', 0) end\n"
-                      "wake(ARGV[1], ARGV[2])\n"
-                      "return lost\n",
+                      "return {lost, left()}\n",
     [SCRIPT_CANCEL] = "local s = state()\n"
                       "if s == 'open' then\n"
                       "  call('HSET', q, 'state', 'cancelled')\n"
@@ -197,21 +209,44 @@ static const char *const sources[SCRIPT_COUNT] = {
                       "return s\n",
     [SCRIPT_END] = "drop()\n"
                    "return 'ok'\n",
-    /* ready, id, coordinator, lease */
+    /* coordinator, lease. Answers the state and how many tasks are pending. */
     [SCRIPT_COORDINATE] = "local m = call('HMGET', q, 'state', 'owner', 'coord', 'ttl')\n"
-                          "if not m[1] then return m[1] end\n"
-                          "if m[2] ~= ARGV[3] and tonumber(m[3]) >= now then return 'taken' end\n"
-                          "call('HSET', q, 'owner', ARGV[3], 'coord', now + ARGV[4])\n"
+                          "if not m[1] then return {'gone', 0} end\n"
+                          "if m[2] ~= ARGV[1] and tonumber(m[3]) >= now then return {'taken', 0} end\n"
+                          "call('HSET', q, 'owner', ARGV[1], 'coord', now + ARGV[2])\n"
                           "for i = 1, #all do call('PEXPIRE', b..all[i], m[4]) end\n"
                           "call('PEXPIRE', b..'record', m[4])\n"
-                          "if m[1] == 'open' then wake(ARGV[1], ARGV[2]) end\n"
-                          "return m[1]\n",
+                          "return {m[1], left()}\n",
     /* grace */
     [SCRIPT_SWEEP] = "local over = call('HGET', q, 'coord')\n"
                      "if over and over + ARGV[1] >= now then return 'alive' end\n"
                      "drop()\n"
                      "return 'gone'\n",
-    /* KEYS: zset worker -> end of its life, hash worker -> facts. ARGV: worker, ttl, must it be there?, facts */
+    /* id, how many tasks may wait */
+    [SCRIPT_READY_ADD] = "local id, mark = ARGV[1], call('HINCRBY', marks, '', 1)\n"
+                         "if call('HSET', marks, id, mark) == 1 then call('RPUSH', turns, id) end\n"
+                         /* While there are wakes nobody waits for one. */
+                         "for i = call('LLEN', wakes) + 1, math.min(ARGV[2], MAX_WAKES) do\n"
+                         "  call('RPUSH', wakes, id..' '..mark)\n"
+                         "end\n"
+                         "return mark\n",
+    /* id and mark of a query that had nothing, or '' */
+    [SCRIPT_READY_NEXT] = "if ARGV[1] ~= '' and call('HGET', marks, ARGV[1]) == ARGV[2] then drop(ARGV[1]) end\n"
+                          "while true do\n"
+                          "  local id = call('LMOVE', turns, turns, 'LEFT', 'RIGHT')\n"
+                          "  if not id then\n"
+                          "    call('DEL', wakes)\n"
+                          "    return {}\n"
+                          "  end\n"
+                          "  local mark = call('HGET', marks, id)\n"
+                          "  if mark then return {id, mark} end\n"
+                          "  drop(id)\n"
+                          "end\n",
+    /* id; KEYS[4]: queries. Answers whether it was still there. */
+    [SCRIPT_READY_FORGET] = "drop(ARGV[1])\n"
+                            "if call('EXISTS', turns) == 0 then call('DEL', wakes) end\n"
+                            "return call('SREM', KEYS[4], ARGV[1])\n",
+    /* worker, ttl, must it be there?, facts */
     [SCRIPT_WORKER_PUT] = "local over = call('ZSCORE', KEYS[1], ARGV[1])\n"
                           "if ARGV[3] == '1' and (not over or tonumber(over) < now) then return 'gone' end\n"
                           "call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])\n"
@@ -233,12 +268,24 @@ static const char *const sources[SCRIPT_COUNT] = {
     [SCRIPT_WORKER_COUNT] = "return call('ZCOUNT', KEYS[1], now, '+inf')\n",
 };
 
+static const char *choose_prelude(enum sync_script script) {
+    switch (script) {
+    case SCRIPT_READY_ADD:
+    case SCRIPT_READY_NEXT:
+    case SCRIPT_READY_FORGET: return ready_prelude;
+    case SCRIPT_WORKER_PUT:
+    case SCRIPT_WORKER_LIST:
+    case SCRIPT_WORKER_COUNT: return worker_prelude;
+    default: return prelude;
+    }
+}
+
 struct sync_script_text *scripts_build(struct pf_arena *arena) {
     static const char digits[] = "0123456789abcdef";
     struct sync_script_text *texts = PF_ARENA_ARRAY(arena, struct sync_script_text, SCRIPT_COUNT);
     for (int i = 0; i < SCRIPT_COUNT; i++) {
         unsigned char digest[SHA_DIGEST_LENGTH];
-        texts[i].source = pf_arena_printf(arena, "%s%s", prelude, sources[i]);
+        texts[i].source = pf_arena_printf(arena, "%s%s", choose_prelude((enum sync_script)i), sources[i]);
         SHA1((const unsigned char *)texts[i].source.ptr, texts[i].source.len, digest);
         for (int j = 0; j < SHA_DIGEST_LENGTH; j++) {
             texts[i].sha[2 * j] = digits[digest[j] >> 4];

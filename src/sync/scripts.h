@@ -19,6 +19,9 @@
     X(END)                                                                                                             \
     X(COORDINATE)                                                                                                      \
     X(SWEEP)                                                                                                           \
+    X(READY_ADD)                                                                                                       \
+    X(READY_NEXT)                                                                                                      \
+    X(READY_FORGET)                                                                                                    \
     X(WORKER_PUT)                                                                                                      \
     X(WORKER_LIST)                                                                                                     \
     X(WORKER_COUNT)

@@ -1,63 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /* A task as its worker sees it: claim, heartbeat, publish or fail. One round trip each; a claim that has to wait takes
- * two. */
+ * a few. */
 #include "base/clock.h"
 #include "sync/connection.h"
+#include "sync/ready.h"
 
-static void read_claim(const valkeyReply *reply, pf_str worker_id, struct pf_arena *arena,
+static void read_claim(const valkeyReply *reply, pf_str query_id, pf_str worker_id, struct pf_arena *arena,
                        struct pf_sync_claim *out_claim) {
-    out_claim->query_id = pf_arena_str(arena, reply_text(reply->element[0]));
-    out_claim->stage_id = (int)reply_number(reply->element[1]);
-    out_claim->task_id = (int)reply_number(reply->element[2]);
-    out_claim->attempt = (int)reply_number(reply->element[3]);
-    out_claim->payload = pf_arena_str(arena, reply_text(reply->element[4]));
+    out_claim->query_id = pf_arena_str(arena, query_id);
+    out_claim->stage_id = (int)reply_number(reply->element[0]);
+    out_claim->task_id = (int)reply_number(reply->element[1]);
+    out_claim->attempt = (int)reply_number(reply->element[2]);
+    out_claim->payload = pf_arena_str(arena, reply_text(reply->element[3]));
     out_claim->worker_id = pf_arena_str(arena, worker_id);
 }
 
-/* With the token at hand, or with the next one of the list if `token` is empty. */
-static enum pf_code try_claim(struct pf_sync *sync, pf_str token, pf_str worker_id, int64_t lease_ms,
-                              struct pf_arena *arena, struct pf_sync_claim *out_claim, struct pf_error *err) {
+/* One try with the hint, which is then the next one; PF_NOT_FOUND if it was no good. `dry`: the hint before, if it
+ * was no good either. */
+static enum pf_code try_claim(struct pf_sync *sync, struct ready_hint *hint, const struct ready_hint *dry,
+                              pf_str worker_id, int64_t lease_ms, struct pf_arena *arena,
+                              struct pf_sync_claim *out_claim, struct pf_error *err) {
     struct batch batch;
-    batch_begin(&batch, sync, false);
-    pf_str args[] = {sync->ready_key, token, sync->prefix, worker_id, batch_number(&batch, lease_ms)};
-    batch_add_script(&batch, SCRIPT_CLAIM, NULL, 0, args, sizeof args / sizeof *args);
+    batch_begin(&batch, sync, true); /* the nonce makes it so */
+    pf_str query_id = pf_str_from_cstr(hint->query_id);
+    if (query_id.len) {
+        pf_str nonce = pf_arena_printf(batch.arena, "%.*s.%lld", PF_STR_ARG(sync->nonce_base),
+                                       (long long)atomic_fetch_add(&sync->next_nonce, 1));
+        BATCH_SCRIPT(&batch, SCRIPT_CLAIM, batch_key(&batch, query_id, "q"), worker_id, batch_number(&batch, lease_ms),
+                     nonce);
+    }
+    ready_add_next(&batch, dry);
     enum pf_code code = batch_run(&batch, 0, "claim a task", err);
-    if (code == PF_OK && batch.replies[0]->elements == 5) {
-        read_claim(batch.replies[0], worker_id, arena, out_claim);
-    } else if (code == PF_OK) {
-        code = PF_NOT_FOUND;
-    }
+    bool is_ours = code == PF_OK && query_id.len && batch.replies[0]->elements == 4;
+    if (is_ours) read_claim(batch.replies[0], query_id, worker_id, arena, out_claim);
+    if (code == PF_OK) ready_read_hint(batch.replies[batch.count - 1], hint);
     batch_clear(&batch);
-    return code;
-}
-
-static enum pf_code wait_for_token(struct pf_sync *sync, int64_t wait_ms, struct pf_arena *arena, pf_str *out_token,
-                                   struct pf_error *err) {
-    struct batch batch;
-    batch_begin(&batch, sync, true); /* a token lost with the connection is put back by the coordinator */
-    BATCH_ADD(&batch, PF_STR("BLPOP"), sync->ready_key,
-              pf_arena_printf(batch.arena, "%lld.%03d", (long long)(wait_ms / 1000), (int)(wait_ms % 1000)));
-    enum pf_code code = batch_run(&batch, wait_ms, "wait for a task", err);
-    *out_token = PF_STR_EMPTY;
-    if (code == PF_OK && batch.replies[0]->elements == 2) {
-        *out_token = pf_arena_str(arena, reply_text(batch.replies[0]->element[1]));
-    }
-    batch_clear(&batch);
-    return code;
+    return code == PF_OK && !is_ours ? PF_NOT_FOUND : code;
 }
 
 enum pf_code pf_sync_claim(struct pf_sync *sync, pf_str worker_id, int64_t wait_ms, int64_t lease_ms,
                            struct pf_arena *arena, struct pf_sync_claim *out_claim, struct pf_error *err) {
     PF_TRY(check_id(worker_id, "worker id", err));
     struct pf_deadline deadline = pf_deadline_in(wait_ms);
-    pf_str token = PF_STR_EMPTY;
+    struct ready_hint hint, dry = {0};
+    ready_get_hint(sync, &hint);
     for (;;) {
-        enum pf_code code = try_claim(sync, token, worker_id, lease_ms, arena, out_claim, err);
-        if (code != PF_NOT_FOUND) return code;
+        struct ready_hint tried = hint;
+        enum pf_code code = try_claim(sync, &hint, &dry, worker_id, lease_ms, arena, out_claim, err);
+        if (code != PF_NOT_FOUND) {
+            if (code == PF_OK) ready_set_hint(sync, &hint);
+            return code;
+        }
+        dry = tried;
+        /* It was the only one: drop it, look again. */
+        bool is_same = ready_hint_is_set(&hint) && ready_hints_are_equal(&hint, &dry);
+        if (is_same) hint = (struct ready_hint){0};
+        if (is_same || ready_hint_is_set(&hint)) continue;
         int64_t left_ms = pf_deadline_left_ms(deadline);
-        if (left_ms == 0) PF_FAIL(err, PF_NOT_FOUND, "no task to claim");
-        PF_TRY(wait_for_token(sync, left_ms, arena, &token, err));
-        if (token.len == 0) PF_FAIL(err, PF_NOT_FOUND, "no task to claim");
+        if (left_ms > 0) PF_TRY(ready_wait(sync, left_ms, &hint, err));
+        if (!ready_hint_is_set(&hint)) {
+            ready_set_hint(sync, &hint);
+            PF_FAIL(err, PF_NOT_FOUND, "no task to claim");
+        }
     }
 }
 
@@ -121,12 +125,12 @@ enum pf_code pf_sync_fail(struct pf_sync *sync, const struct pf_sync_claim *clai
     struct batch batch;
     batch_begin(&batch, sync, true);
     bool may_retry = is_retryable || pf_code_is_retryable(failure->code);
-    BATCH_SCRIPT(&batch, SCRIPT_FAIL, batch_key(&batch, claim->query_id, "q"), sync->ready_key, claim->query_id,
-                 task_name(&batch, claim), batch_number(&batch, claim->attempt), claim->worker_id,
-                 pf_str_from_cstr(pf_code_name(failure->code)), pf_str_from_cstr(failure->message),
-                 may_retry ? PF_STR("1") : PF_STR("0"));
+    BATCH_SCRIPT(&batch, SCRIPT_FAIL, batch_key(&batch, claim->query_id, "q"), task_name(&batch, claim),
+                 batch_number(&batch, claim->attempt), claim->worker_id, pf_str_from_cstr(pf_code_name(failure->code)),
+                 pf_str_from_cstr(failure->message), may_retry ? PF_STR("1") : PF_STR("0"));
     enum pf_code code = batch_run(&batch, 0, "report a failure", err);
-    if (code == PF_OK && reply_is(batch.replies[0], "over")) code = fail_over(claim, err);
+    if (code == PF_OK && reply_is(reply_element(batch.replies[0], 0), "over")) code = fail_over(claim, err);
+    if (code == PF_OK) code = ready_wake(sync, claim->query_id, reply_number(reply_element(batch.replies[0], 1)), err);
     batch_clear(&batch);
     return code;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is alive, and what to do about those who are not. */
 #include "sync/connection.h"
+#include "sync/ready.h"
 
 static enum pf_code put_worker(struct pf_sync *sync, pf_str worker_id, pf_str facts_json, int64_t ttl_ms,
                                bool must_exist, struct pf_error *err) {
@@ -100,12 +101,15 @@ enum pf_code pf_sync_release_worker(struct pf_sync *sync, pf_str worker_id, int 
     size_t count = 0;
     enum pf_code code = list_queries(sync, batch.arena, &ids, &count, err);
     for (size_t i = 0; code == PF_OK && i < count; i++) {
-        BATCH_SCRIPT(&batch, SCRIPT_EXPIRE, batch_key(&batch, ids[i], "q"), sync->ready_key, ids[i], worker_id);
+        BATCH_SCRIPT(&batch, SCRIPT_EXPIRE, batch_key(&batch, ids[i], "q"), worker_id);
     }
     add_removal(&batch, worker_id);
     if (code == PF_OK) code = batch_run(&batch, 0, "release a worker's tasks", err);
     int lost = 0;
-    for (size_t i = 0; code == PF_OK && i < count; i++) lost += (int)reply_number(batch.replies[i]);
+    for (size_t i = 0; code == PF_OK && i < count; i++) {
+        lost += (int)reply_number(reply_element(batch.replies[i], 0));
+        code = ready_wake(sync, ids[i], reply_number(reply_element(batch.replies[i], 1)), err);
+    }
     if (code == PF_OK && out_count) *out_count = lost;
     batch_clear(&batch);
     return code;
@@ -137,7 +141,7 @@ enum pf_code pf_sync_sweep(struct pf_sync *sync, int64_t grace_ms, struct pf_are
     if (count > 0) PF_TRY(sweep_queries(sync, grace_ms, ids, &count, err));
     struct batch batch;
     batch_begin(&batch, sync, false); /* who removes the id is the one that is told */
-    for (size_t i = 0; i < count; i++) BATCH_ADD(&batch, PF_STR("SREM"), sync->queries_key, ids[i]);
+    for (size_t i = 0; i < count; i++) ready_add_forget(&batch, ids[i]);
     enum pf_code code = count > 0 ? batch_run(&batch, 0, "sweep queries", err) : PF_OK;
     size_t ours = 0;
     for (size_t i = 0; code == PF_OK && i < count; i++) {

@@ -321,8 +321,9 @@ TEST(mends_a_queue_whose_wake_ups_were_lost) {
     struct pf_sync *sync = fixture->sync;
     begin(test, sync, "q1");
     push(test, sync, "q1", 0, 3);
-    pf_str command = pf_arena_printf(test->arena, "redis-cli -s %s del pf:ready >/dev/null",
-                                     pf_redis_url(fixture->redis) + strlen("unix://"));
+    pf_str command =
+        pf_arena_printf(test->arena, "redis-cli -s %s del pf:{all}:turns pf:{all}:marks pf:{all}:wakes >/dev/null",
+                        pf_redis_url(fixture->redis) + strlen("unix://"));
     CHECK_INT(system(command.ptr), 0); /* as if three workers had died right after they woke up */
     claim_nothing(test, sync);
     CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), NULL, &test->err));
