@@ -90,9 +90,9 @@ static void push_tasks(struct bench *bench) {
     for (int i = 0; i < bench->task_count; i++) payloads[i] = PF_STR("{\"inputs\":[]}");
     struct pf_sync_query_options options = {.coordinator_id = PF_STR("bench"), .coordinator_lease_ms = LEASE_MS};
     stop_on(pf_sync_query_begin(bench->sync, PF_STR("bench"), &options, &err), &err, "begin");
-    stop_on(pf_sync_stage_push(bench->sync, PF_STR("bench"), 0, PF_STR("{\"sql\":\"SELECT 1\"}"), payloads,
-                               bench->task_count, &err),
-            &err, "push");
+    struct pf_sync_stage stage = {
+        .payload = PF_STR("{\"sql\":\"SELECT 1\"}"), .tasks = payloads, .task_count = bench->task_count};
+    stop_on(pf_sync_stage_push(bench->sync, PF_STR("bench"), &stage, &err), &err, "push");
     free(payloads);
 }
 

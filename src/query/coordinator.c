@@ -123,8 +123,11 @@ static enum pf_code push_stage(struct run *run, const struct pf_stage *stage, st
         pf_str *payloads = PF_ARENA_ARRAY(scratch, pf_str, list.count);
         for (size_t i = 0; i < list.count; i++) payloads[i] = task_message_encode(&list.tasks[i], scratch);
         report_stage(run, stage, &list);
-        code = pf_sync_stage_push(run->stack->sync, run->query->running.id, stage->id,
-                                  stage_message_encode(&list.message, scratch), payloads, (int)list.count, err);
+        struct pf_sync_stage pushed = {.id = stage->id,
+                                       .payload = stage_message_encode(&list.message, scratch),
+                                       .tasks = payloads,
+                                       .task_count = (int)list.count};
+        code = pf_sync_stage_push(run->stack->sync, run->query->running.id, &pushed, err);
         *out_output = (struct stage_output){
             .stage_id = stage->id,
             .outputs_json = PF_ARENA_ARRAY(run->arena, pf_str, list.count),
@@ -380,7 +383,7 @@ void coordinate_clean_up(struct pf_query *query) {
     query->bound_input_count = 0;
     if (!query->is_spread) return;
     query->is_spread = false;
-    if (pf_sync_query_end(stack->sync, query->running.id, &err) != PF_OK) {
+    if (pf_sync_query_end(stack->sync, query->running.id, stack->coordinator_id, &err) != PF_OK) {
         pf_log_failure(PF_LOG_WARN, "keys of the query stay in Redis until their time is over", &err);
     }
     if (pf_exchange_remove_files(stack->exchange, query->running.id, &err) != PF_OK) {

@@ -78,6 +78,9 @@ bool reply_is(const valkeyReply *reply, const char *text);
 bool reply_is_nil(const valkeyReply *reply);
 const valkeyReply *reply_element(const valkeyReply *reply, size_t index); /* NULL if there is none */
 
+/* Most scripts answer with the state of the query: nil, "open" or "cancelled", or "taken" by another coordinator. */
+enum pf_code check_state(const valkeyReply *state, pf_str query_id, struct pf_error *err) PF_MUST_CHECK;
+
 /* PF_INVALID for ids that would not make a sane key. */
 enum pf_code check_id(pf_str id, const char *what, struct pf_error *err) PF_MUST_CHECK;
 

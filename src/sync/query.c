@@ -27,7 +27,8 @@ enum pf_code pf_sync_query_begin(struct pf_sync *sync, pf_str query_id, const st
     pf_str ttl = batch_number(&batch, or_default(options->ttl_ms, DEFAULT_TTL_MS));
     pf_str lease = batch_number(&batch, or_default(options->coordinator_lease_ms, DEFAULT_LEASE_MS));
     pf_str max = batch_number(&batch, or_default(options->max_attempts, DEFAULT_ATTEMPTS));
-    BATCH_SCRIPT(&batch, SCRIPT_BEGIN, batch_key(&batch, query_id, "q"), options->coordinator_id, lease, max, ttl);
+    BATCH_SCRIPT(&batch, SCRIPT_BEGIN, batch_key(&batch, query_id, "q"), options->coordinator_id, lease, max, ttl,
+                 options->job);
     BATCH_ADD(&batch, PF_STR("SADD"), sync->queries_key, query_id);
     BATCH_ADD(&batch, PF_STR("SET"), batch_key(&batch, query_id, "record"), options->record_json, PF_STR("PX"), ttl);
     enum pf_code code = batch_run(&batch, 0, "begin a query", err);
@@ -66,10 +67,10 @@ enum pf_code pf_sync_record_get(struct pf_sync *sync, pf_str query_id, struct pf
     return code;
 }
 
-/* Most scripts answer with the state of the query: nil, "open" or "cancelled". */
-static enum pf_code check_state(const valkeyReply *state, pf_str query_id, struct pf_error *err) {
+enum pf_code check_state(const valkeyReply *state, pf_str query_id, struct pf_error *err) {
     if (reply_is(state, "open")) return PF_OK;
     if (reply_is(state, "cancelled")) PF_FAIL(err, PF_CANCELLED, "query %.*s was cancelled", PF_STR_ARG(query_id));
+    if (reply_is(state, "taken")) PF_FAIL(err, PF_CONFLICT, "query %.*s has another coordinator", PF_STR_ARG(query_id));
     PF_FAIL(err, PF_NOT_FOUND, "query %.*s is not open", PF_STR_ARG(query_id));
 }
 
@@ -84,13 +85,36 @@ enum pf_code pf_sync_query_cancel(struct pf_sync *sync, pf_str query_id, struct 
     return code;
 }
 
-enum pf_code pf_sync_query_end(struct pf_sync *sync, pf_str query_id, struct pf_error *err) {
+enum pf_code pf_sync_query_end(struct pf_sync *sync, pf_str query_id, pf_str coordinator_id, struct pf_error *err) {
     PF_TRY(check_id(query_id, "query id", err));
     struct batch batch;
     batch_begin(&batch, sync, true);
     ready_add_forget(&batch, query_id);
-    BATCH_SCRIPT(&batch, SCRIPT_END, batch_key(&batch, query_id, "q"), query_id);
+    BATCH_SCRIPT(&batch, SCRIPT_END, batch_key(&batch, query_id, "q"), coordinator_id);
     enum pf_code code = batch_run(&batch, 0, "end a query", err);
+    if (code == PF_OK && reply_is(batch.replies[1], "taken")) {
+        batch_clear(&batch);
+        batch_begin(&batch, sync, true);
+        BATCH_ADD(&batch, PF_STR("SADD"), sync->queries_key, query_id);
+        code = batch_run(&batch, 0, "leave a query to another coordinator", err);
+        if (code == PF_OK) {
+            code = pf_error_set(err, PF_CONFLICT, __FILE__, __LINE__, "query %.*s has another coordinator",
+                                PF_STR_ARG(query_id));
+        }
+    }
+    batch_clear(&batch);
+    return code;
+}
+
+enum pf_code pf_sync_query_job(struct pf_sync *sync, pf_str query_id, struct pf_arena *arena, pf_str *out_job,
+                               struct pf_error *err) {
+    PF_TRY(check_id(query_id, "query id", err));
+    struct batch batch;
+    batch_begin(&batch, sync, true);
+    BATCH_ADD(&batch, PF_STR("HGET"), batch_key(&batch, query_id, "q"), PF_STR("job"));
+    enum pf_code code = batch_run(&batch, 0, "read a query's job", err);
+    if (code == PF_OK && reply_is_nil(batch.replies[0])) code = check_state(NULL, query_id, err);
+    if (code == PF_OK) *out_job = pf_arena_str(arena, reply_text(batch.replies[0]));
     batch_clear(&batch);
     return code;
 }
@@ -104,10 +128,6 @@ enum pf_code pf_sync_coordinator_heartbeat(struct pf_sync *sync, pf_str query_id
                  batch_number(&batch, or_default(lease_ms, DEFAULT_LEASE_MS)));
     enum pf_code code = batch_run(&batch, 0, "extend the coordinator's lease", err);
     const valkeyReply *state = code == PF_OK ? reply_element(batch.replies[0], 0) : NULL;
-    if (code == PF_OK && reply_is(state, "taken")) {
-        code = pf_error_set(err, PF_CONFLICT, __FILE__, __LINE__, "query %.*s has another coordinator",
-                            PF_STR_ARG(query_id));
-    }
     if (code == PF_OK && !reply_is(state, "cancelled")) code = check_state(state, query_id, err);
     if (code == PF_OK) *out_cancelled = reply_is(state, "cancelled");
     if (code == PF_OK) code = ready_wake(sync, query_id, reply_number(reply_element(batch.replies[0], 1)), err);
@@ -117,30 +137,39 @@ enum pf_code pf_sync_coordinator_heartbeat(struct pf_sync *sync, pf_str query_id
 
 /* --- stages and tasks --- */
 
-static int add_push(struct batch *batch, pf_str query_id, int stage_id, const pf_str *tasks, int first, int count) {
-    pf_str words[PUSH_TASKS + 2] = {batch_number(batch, stage_id), batch_number(batch, first)};
+enum { PUSH_WORDS = 5 }; /* in front of the tasks */
+
+static int add_push(struct batch *batch, pf_str query_id, const struct pf_sync_stage *stage, int first) {
+    pf_str words[PUSH_WORDS + PUSH_TASKS] = {stage->coordinator_id,
+                                             batch_number(batch, stage->first_attempt > 0 ? stage->first_attempt : 1),
+                                             batch_number(batch, stage->id), stage->mark, batch_number(batch, first)};
     size_t size_bytes = 0;
     int taken = 0;
-    while (first + taken < count && taken < PUSH_TASKS && (taken == 0 || size_bytes < PUSH_BYTES)) {
-        size_bytes += tasks[first + taken].len;
-        words[2 + taken] = tasks[first + taken];
+    while (first + taken < stage->task_count && taken < PUSH_TASKS && (taken == 0 || size_bytes < PUSH_BYTES)) {
+        size_bytes += stage->tasks[first + taken].len;
+        words[PUSH_WORDS + taken] = stage->tasks[first + taken];
         taken++;
     }
     pf_str key = batch_key(batch, query_id, "q");
-    batch_add_script(batch, SCRIPT_PUSH, &key, 1, words, (size_t)taken + 2);
+    batch_add_script(batch, SCRIPT_PUSH, &key, 1, words, (size_t)taken + PUSH_WORDS);
     return taken;
 }
 
-enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, int stage_id, pf_str stage_payload,
-                                const pf_str *tasks, int count, struct pf_error *err) {
+enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, const struct pf_sync_stage *stage,
+                                struct pf_error *err) {
     PF_TRY(check_id(query_id, "query id", err));
     struct batch batch;
     batch_begin(&batch, sync, true);
-    BATCH_SCRIPT(&batch, SCRIPT_STAGE, batch_key(&batch, query_id, "q"), batch_number(&batch, stage_id), stage_payload);
-    for (int first = 0; first < count;) first += add_push(&batch, query_id, stage_id, tasks, first, count);
+    BATCH_SCRIPT(&batch, SCRIPT_STAGE, batch_key(&batch, query_id, "q"), batch_number(&batch, stage->id),
+                 stage->payload, stage->coordinator_id, stage->mark, stage->replaces ? PF_STR("1") : PF_STR("0"));
+    for (int first = 0; first < stage->task_count;) first += add_push(&batch, query_id, stage, first);
     size_t last = batch.count - 1;
-    if (count > 0) ready_add(&batch, query_id, count);
+    if (stage->task_count > 0) ready_add(&batch, query_id, stage->task_count);
     enum pf_code code = batch_run(&batch, 0, "queue a stage", err);
+    if (code == PF_OK && reply_is(batch.replies[0], "differs")) {
+        code = pf_error_set(err, PF_INVALID, __FILE__, __LINE__, "query %.*s has another stage %d",
+                            PF_STR_ARG(query_id), stage->id);
+    }
     if (code == PF_OK) code = check_state(batch.replies[last], query_id, err);
     batch_clear(&batch);
     return code;
@@ -178,17 +207,46 @@ enum pf_code pf_sync_expire(struct pf_sync *sync, pf_str query_id, int *out_coun
     return code;
 }
 
-/* --- events --- */
-
-static void read_task(pf_str text, struct pf_sync_event *event) {
-    pf_str stage;
-    int64_t stage_id = 0, task_id = 0;
-    pf_str_next(&text, ':', &stage);
-    pf_str_to_i64(stage, &stage_id);
-    pf_str_to_i64(text, &task_id);
-    event->stage_id = (int)stage_id;
-    event->task_id = (int)task_id;
+/* "stage:task[:attempt]" */
+static void read_ref(pf_str text, int *out_stage_id, int *out_task_id, int *out_attempt) {
+    int *const places[] = {out_stage_id, out_task_id, out_attempt};
+    pf_str part;
+    for (size_t i = 0; i < 3 && pf_str_next(&text, ':', &part); i++) {
+        int64_t number = 0;
+        pf_str_to_i64(part, &number);
+        *places[i] = (int)number;
+    }
 }
+
+static void read_running(const valkeyReply *list, struct pf_arena *arena, struct pf_sync_running **out_running,
+                         size_t *out_count, int *out_waiting) {
+    size_t count = list->elements / 3;
+    struct pf_sync_running *running = PF_ARENA_ARRAY(arena, struct pf_sync_running, count);
+    for (size_t i = 0; i < count; i++) {
+        valkeyReply *const *fields = list->element + 1 + 3 * i;
+        read_ref(reply_text(fields[0]), &running[i].stage_id, &running[i].task_id, &running[i].attempt);
+        running[i].age_ms = reply_number(fields[1]);
+        running[i].worker_id = pf_arena_str(arena, reply_text(fields[2]));
+    }
+    *out_running = running;
+    *out_count = count;
+    *out_waiting = list->elements ? (int)reply_number(list->element[0]) : 0;
+}
+
+enum pf_code pf_sync_running(struct pf_sync *sync, pf_str query_id, struct pf_arena *arena,
+                             struct pf_sync_running **out_running, size_t *out_count, int *out_waiting,
+                             struct pf_error *err) {
+    PF_TRY(check_id(query_id, "query id", err));
+    struct batch batch;
+    batch_begin(&batch, sync, true);
+    batch_add_script(&batch, SCRIPT_RUNNING, (const pf_str[]){batch_key(&batch, query_id, "q")}, 1, NULL, 0);
+    enum pf_code code = batch_run(&batch, 0, "look what runs", err);
+    if (code == PF_OK) read_running(batch.replies[0], arena, out_running, out_count, out_waiting);
+    batch_clear(&batch);
+    return code;
+}
+
+/* --- events --- */
 
 static void read_field(char name, const valkeyReply *value, struct pf_arena *arena, struct pf_sync_event *event) {
     pf_str text = reply_text(value);
@@ -200,13 +258,14 @@ static void read_field(char name, const valkeyReply *value, struct pf_arena *are
                       : first == 'L' ? PF_SYNC_LOST
                                      : PF_SYNC_CANCELLED;
         break;
-    case 't': read_task(text, event); break;
+    case 't': read_ref(text, &event->stage_id, &event->task_id, &event->attempt); break;
     case 'a': event->attempt = (int)reply_number(value); break;
     case 'w': event->worker_id = pf_arena_str(arena, text); break;
     case 'p': event->payload = pf_arena_str(arena, text); break;
     case 'm': event->message = pf_arena_str(arena, text); break;
     case 'c': event->code = pf_code_from_name(text); break;
     case 'f': event->is_final = first == '1'; break;
+    case 'u': event->took_ms = reply_number(value); break;
     default: break;
     }
 }

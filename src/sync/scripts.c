@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys of query Q, all of them "<prefix>:{Q}:" and:
  *
- *   q         hash     state (open, cancelled), coord (end of the coordinator's lease), owner (its id), max, ttl
+ *   q         hash     state (open, cancelled), coord (end of the coordinator's lease), owner (its id), max, ttl,
+ *                      job (for another coordinator)
  *   stages    hash     stage -> payload                       tasks    hash  stage:task -> payload
  *   attempts  hash     stage:task -> latest attempt           fails    hash  stage:task -> failures so far
  *   pending   list     refs to be claimed                     running  zset  ref -> end of its lease
  *   owners    hash     ref -> worker                          done     hash  stage:task -> attempt:worker that won
  *   claims    hash     worker -> nonce and ref of its latest claim
+ *   starts    hash     ref -> when it was claimed             marks    hash  stage -> what its tasks are, in short
  *   events    stream   what the coordinator reads             vals     set   names of small values, each in v:<name>
  *   record    string   outlives the rest
  *
@@ -34,7 +36,8 @@
  * Invariants. 1: a ref is claimed at most once (it must be the latest attempt, and not running). 2: a stage:task in
  * `done` is never queued again, unless AGAIN removed it. 3: a ref leaves `running` in the script that publishes, fails
  * or loses it, so each attempt is accounted for once. 4: a claim that is repeated with its nonce gets the same ref, as
- * long as that runs. Because of these every script may run twice. */
+ * long as that runs. Because of these every script may run twice. 5: only the owner adds stages and ends the query, so
+ * a coordinator that was taken for dead does no harm. */
 #include "sync/scripts.h"
 
 #include <openssl/sha.h>
@@ -46,8 +49,8 @@ static const char prelude[] =
     "local call = redis.call\n"
     "local clock = call('TIME')\n"
     "local now = clock[1] * 1000 + math.floor(clock[2] / 1000)\n"
-    "local all = {'q','stages','tasks','attempts','fails','pending','running','owners','claims','done','events',\n"
-    "             'vals'}\n"
+    "local all = {'q','stages','tasks','attempts','fails','pending','running','owners','claims','starts',\n"
+    "             'marks','done','events','vals'}\n"
     "local function state() return call('HGET', q, 'state') end\n"
     "local function keep(name)\n"
     "  if call('PTTL', b..name) == -1 then call('PEXPIRE', b..name, call('HGET', q, 'ttl')) end\n"
@@ -62,13 +65,16 @@ static const char prelude[] =
     "  call('LPUSH', b..'pending', task..':'..attempt)\n"
     "  keep('pending')\n"
     "end\n"
+    "local function age(ref) return now - (call('HGET', b..'starts', ref) or now) end\n"
     /* Takes a ref out of `running`; nil if it was not there. */
     "local function leave(ref)\n"
     "  local worker = call('HGET', b..'owners', ref)\n"
     "  if call('ZREM', b..'running', ref) == 0 then return nil end\n"
     "  call('HDEL', b..'owners', ref)\n"
+    "  call('HDEL', b..'starts', ref)\n"
     "  return worker or ''\n"
     "end\n"
+    "local function is_foreign(owner) return owner ~= '' and call('HGET', q, 'owner') ~= owner end\n"
     /* One more failure of a task: '1' if it was the last that is allowed, else '0' and the next attempt is queued. */
     "local function settle(task, attempt, may_retry)\n"
     "  local fails = call('HINCRBY', b..'fails', task, 1)\n"
@@ -98,24 +104,34 @@ static const char worker_prelude[] = "local call = redis.call\n"
                                      "local now = clock[1] * 1000 + math.floor(clock[2] / 1000)\n";
 
 static const char *const sources[SCRIPT_COUNT] = {
-    /* coordinator, lease, max, ttl */
+    /* coordinator, lease, max, ttl, job */
     [SCRIPT_BEGIN] = "if state() then return call('HGET', q, 'owner') == ARGV[1] and 'ok' or 'exists' end\n"
                      "call('HSET', q, 'state', 'open', 'owner', ARGV[1], 'coord', now + ARGV[2], 'max', ARGV[3],\n"
-                     "     'ttl', ARGV[4])\n"
+                     "     'ttl', ARGV[4], 'job', ARGV[5])\n"
                      "call('PEXPIRE', q, ARGV[4])\n"
                      "return 'ok'\n",
-    /* stage, payload */
+    /* stage, payload, owner, mark, replace? */
     [SCRIPT_STAGE] = "local s = state()\n"
-                     "if s == 'open' then call('HSET', b..'stages', ARGV[1], ARGV[2]) keep('stages') end\n"
+                     "if s ~= 'open' then return s end\n"
+                     "if is_foreign(ARGV[3]) then return 'taken' end\n"
+                     "if ARGV[5] == '0' then\n"
+                     "  local mark = call('HGET', b..'marks', ARGV[1])\n"
+                     "  if mark and mark ~= ARGV[4] then return 'differs' end\n"
+                     "end\n"
+                     "call('HSET', b..'stages', ARGV[1], ARGV[2])\n"
+                     "call('HSET', b..'marks', ARGV[1], ARGV[4])\n"
+                     "keep('stages') keep('marks')\n"
                      "return s\n",
-    /* stage, first task, payload… */
+    /* owner, first attempt, stage, mark, first task, payload or ''… */
     [SCRIPT_PUSH] = "local s = state()\n"
                     "if s ~= 'open' then return s end\n"
-                    "for i = 3, #ARGV do\n"
-                    "  local task = ARGV[1]..':'..(ARGV[2] + i - 3)\n"
-                    "  if call('HSETNX', b..'attempts', task, 1) == 1 then\n"
+                    "if is_foreign(ARGV[1]) then return 'taken' end\n"
+                    "if call('HGET', b..'marks', ARGV[3]) ~= ARGV[4] then return 'differs' end\n"
+                    "for i = 6, #ARGV do\n"
+                    "  local task = ARGV[3]..':'..(ARGV[5] + i - 6)\n"
+                    "  if ARGV[i] ~= '' and call('HSETNX', b..'attempts', task, ARGV[2]) == 1 then\n"
                     "    call('HSET', b..'tasks', task, ARGV[i])\n"
-                    "    call('RPUSH', b..'pending', task..':1')\n"
+                    "    call('RPUSH', b..'pending', task..':'..ARGV[2])\n"
                     "  end\n"
                     "end\n"
                     "keep('attempts') keep('tasks') keep('pending')\n"
@@ -125,10 +141,12 @@ static const char *const sources[SCRIPT_COUNT] = {
                      "if s ~= 'open' then return s end\n"
                      "local latest = call('HGET', b..'attempts', task)\n"
                      "if not latest then return 'unknown' end\n"
+                     "local ref = task..':'..latest\n"
                      "if ARGV[2] == '1' then\n"
-                     "  if call('HDEL', b..'done', task) == 0 then return s end\n"
+                     "  call('HDEL', b..'done', task)\n"
+                     "  if call('ZSCORE', b..'running', ref) or call('LPOS', b..'pending', ref) then return s end\n"
                      "elseif call('HEXISTS', b..'done', task) == 1\n"
-                     "    or not call('ZSCORE', b..'running', task..':'..latest) then\n"
+                     "    or not call('ZSCORE', b..'running', ref) then\n"
                      "  return s\n"
                      "end\n"
                      "queue(task, latest + 1)\n"
@@ -152,7 +170,8 @@ static const char *const sources[SCRIPT_COUNT] = {
                      "    call('ZADD', b..'running', now + ARGV[2], ref)\n"
                      "    call('HSET', b..'owners', ref, ARGV[1])\n"
                      "    call('HSET', b..'claims', ARGV[1], ARGV[3]..' '..ref)\n"
-                     "    keep('running') keep('owners') keep('claims')\n"
+                     "    call('HSET', b..'starts', ref, now)\n"
+                     "    keep('running') keep('owners') keep('claims') keep('starts')\n"
                      "    return answer(ref)\n"
                      "  end\n"
                      "end\n",
@@ -163,14 +182,15 @@ static const char *const sources[SCRIPT_COUNT] = {
                          "call('ZADD', b..'running', now + ARGV[3], ref)\n"
                          "return 'ok'\n",
     /* stage:task, attempt, worker, payload */
-    [SCRIPT_PUBLISH] = "leave(ARGV[1]..':'..ARGV[2])\n"
+    [SCRIPT_PUBLISH] = "local took = age(ARGV[1]..':'..ARGV[2])\n"
+                       "leave(ARGV[1]..':'..ARGV[2])\n"
                        "if state() ~= 'open' then return 'over' end\n"
                        "local mine = ARGV[2]..':'..ARGV[3]\n"
                        "if call('HSETNX', b..'done', ARGV[1], mine) == 0 then\n"
                        "  return call('HGET', b..'done', ARGV[1]) == mine and 'ok' or 'lost'\n"
                        "end\n"
                        "keep('done')\n"
-                       "event('k', 'D', 't', ARGV[1], 'a', ARGV[2], 'w', ARGV[3], 'p', ARGV[4])\n"
+                       "event('k', 'D', 't', ARGV[1], 'a', ARGV[2], 'w', ARGV[3], 'p', ARGV[4], 'u', took)\n"
                        "return 'ok'\n",
     /* stage:task, attempt, worker, code, message, retryable? Answers how many tasks are pending then. */
     [SCRIPT_FAIL] = "if not leave(ARGV[1]..':'..ARGV[2]) then return {'lost', left()} end\n"
@@ -207,8 +227,26 @@ static const char *const sources[SCRIPT_COUNT] = {
                       "  event('k', 'C')\n"
                       "end\n"
                       "return s\n",
-    [SCRIPT_END] = "drop()\n"
+    /* owner or '' */
+    [SCRIPT_END] = "if state() and is_foreign(ARGV[1]) then return 'taken' end\n"
+                   "drop()\n"
                    "return 'ok'\n",
+    /* How many wait, then ref, age and worker of each that runs. */
+    [SCRIPT_RUNNING] = "local list = {left()}\n"
+                       "local refs = call('ZRANGE', b..'running', 0, 9999)\n"
+                       "for i = 1, #refs do\n"
+                       "  list[#list + 1] = refs[i]\n"
+                       "  list[#list + 1] = age(refs[i])\n"
+                       "  list[#list + 1] = call('HGET', b..'owners', refs[i]) or ''\n"
+                       "end\n"
+                       "return list\n",
+    /* name, bytes, ttl. What comes after the end of the query would stay behind. */
+    [SCRIPT_SMALL] = "local s = state()\n"
+                     "if s ~= 'open' then return s end\n"
+                     "call('SET', b..'v:'..ARGV[1], ARGV[2], 'PX', ARGV[3])\n"
+                     "call('SADD', b..'vals', ARGV[1])\n"
+                     "call('PEXPIRE', b..'vals', ARGV[3])\n"
+                     "return s\n",
     /* coordinator, lease. Answers the state and how many tasks are pending. */
     [SCRIPT_COORDINATE] = "local m = call('HMGET', q, 'state', 'owner', 'coord', 'ttl')\n"
                           "if not m[1] then return {'gone', 0} end\n"
@@ -217,6 +255,8 @@ static const char *const sources[SCRIPT_COUNT] = {
                           "for i = 1, #all do call('PEXPIRE', b..all[i], m[4]) end\n"
                           "call('PEXPIRE', b..'record', m[4])\n"
                           "return {m[1], left()}\n",
+    [SCRIPT_LAPSED] = "local over = call('HGET', q, 'coord')\n"
+                      "return over and tonumber(over) < now and 'lapsed' or 'alive'\n",
     /* grace */
     [SCRIPT_SWEEP] = "local over = call('HGET', q, 'coord')\n"
                      "if over and over + ARGV[1] >= now then return 'alive' end\n"

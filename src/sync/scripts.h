@@ -18,6 +18,9 @@
     X(CANCEL)                                                                                                          \
     X(END)                                                                                                             \
     X(COORDINATE)                                                                                                      \
+    X(RUNNING)                                                                                                         \
+    X(SMALL)                                                                                                           \
+    X(LAPSED)                                                                                                          \
     X(SWEEP)                                                                                                           \
     X(READY_ADD)                                                                                                       \
     X(READY_NEXT)                                                                                                      \

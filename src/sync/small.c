@@ -22,14 +22,28 @@ enum pf_code pf_sync_put_small(struct pf_sync *sync, pf_str query_id, pf_str key
     }
     struct batch batch;
     batch_begin(&batch, sync, true);
-    pf_str name, names = batch_key(&batch, query_id, "vals");
+    pf_str name;
     pf_str ttl = batch_number(&batch, ttl_ms > 0 ? ttl_ms : DEFAULT_TTL_MS);
     enum pf_code code = value_key(&batch, query_id, key, &name, err);
     if (code == PF_OK) {
-        BATCH_ADD(&batch, PF_STR("SET"), name, bytes, PF_STR("PX"), ttl);
-        BATCH_ADD(&batch, PF_STR("SADD"), names, key);
-        BATCH_ADD(&batch, PF_STR("PEXPIRE"), names, ttl);
+        BATCH_SCRIPT(&batch, SCRIPT_SMALL, batch_key(&batch, query_id, "q"), key, bytes, ttl);
         code = batch_run(&batch, 0, "write a small value", err);
+    }
+    if (code == PF_OK) code = check_state(batch.replies[0], query_id, err);
+    batch_clear(&batch);
+    return code;
+}
+
+enum pf_code pf_sync_drop_small(struct pf_sync *sync, pf_str query_id, pf_str key, struct pf_error *err) {
+    PF_TRY(check_id(query_id, "query id", err));
+    struct batch batch;
+    batch_begin(&batch, sync, true);
+    pf_str name;
+    enum pf_code code = value_key(&batch, query_id, key, &name, err);
+    if (code == PF_OK) {
+        BATCH_ADD(&batch, PF_STR("UNLINK"), name);
+        BATCH_ADD(&batch, PF_STR("SREM"), batch_key(&batch, query_id, "vals"), key);
+        code = batch_run(&batch, 0, "remove a small value", err);
     }
     batch_clear(&batch);
     return code;

@@ -60,6 +60,7 @@ void pf_sync_count(struct pf_sync *sync, struct pf_sync_counters *out_counters);
 
 struct pf_sync_query_options {
     pf_str record_json; /* as of now; may be empty */
+    pf_str job;         /* all that another coordinator needs to take the query over; empty: it can't be */
     pf_str coordinator_id;
     int64_t ttl_ms;               /* of record and keys; 0: 1 h */
     int64_t coordinator_lease_ms; /* 0: 10 s */
@@ -77,8 +78,16 @@ enum pf_code pf_sync_record_get(struct pf_sync *sync, pf_str query_id, struct pf
 /* From any process: pending tasks vanish, running ones learn it with their heartbeat, the coordinator gets an event.
  * PF_NOT_FOUND if no such query is open. */
 enum pf_code pf_sync_query_cancel(struct pf_sync *sync, pf_str query_id, struct pf_error *err) PF_MUST_CHECK;
-/* Deletes all of the query but its record. PF_OK also if it is gone already. */
-enum pf_code pf_sync_query_end(struct pf_sync *sync, pf_str query_id, struct pf_error *err) PF_MUST_CHECK;
+/* Deletes all of the query but its record. PF_OK also if it is gone already. PF_CONFLICT: `coordinator_id` (empty:
+ * whoever) has lost it to another one. */
+enum pf_code pf_sync_query_end(struct pf_sync *sync, pf_str query_id, pf_str coordinator_id, struct pf_error *err)
+    PF_MUST_CHECK;
+/* As given to pf_sync_query_begin; empty if it was. PF_NOT_FOUND if the query is gone. */
+enum pf_code pf_sync_query_job(struct pf_sync *sync, pf_str query_id, struct pf_arena *arena, pf_str *out_job,
+                               struct pf_error *err) PF_MUST_CHECK;
+/* Queries whose coordinator's lease is over. */
+enum pf_code pf_sync_lapsed(struct pf_sync *sync, struct pf_arena *arena, pf_str **out_query_ids, size_t *out_count,
+                            struct pf_error *err) PF_MUST_CHECK;
 
 /* Extends the coordinator's lease and the life of all keys. While it is in force nobody sweeps the query; once it is
  * over workers take no tasks of it, and another coordinator may take it over by calling this with its own id.
@@ -86,13 +95,24 @@ enum pf_code pf_sync_query_end(struct pf_sync *sync, pf_str query_id, struct pf_
 enum pf_code pf_sync_coordinator_heartbeat(struct pf_sync *sync, pf_str query_id, pf_str coordinator_id,
                                            int64_t lease_ms, bool *out_cancelled, struct pf_error *err) PF_MUST_CHECK;
 
-/* Stores the stage's payload once and queues task i with payload tasks[i], i = 0 … count-1. The same call may be
- * repeated after a failure. PF_NOT_FOUND if the query is gone, PF_CANCELLED if it is cancelled. */
-enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, int stage_id, pf_str stage_payload,
-                                const pf_str *tasks, int count, struct pf_error *err) PF_MUST_CHECK;
+struct pf_sync_stage {
+    int id;
+    pf_str coordinator_id; /* empty: no matter who has the query */
+    pf_str payload;        /* what its tasks share */
+    const pf_str *tasks;   /* payload of task i; empty: not queued */
+    int task_count;
+    int first_attempt; /* of each; 0: 1 */
+    pf_str mark;       /* what its tasks are, in short */
+    bool replaces;     /* there may be an older one of that id: its payload and mark are forgotten, its tasks stay */
+};
+/* Stores the stage and queues those of its tasks that were never queued. The same call may be repeated after a
+ * failure. PF_NOT_FOUND if the query is gone, PF_CANCELLED if it is cancelled, PF_CONFLICT if another coordinator has
+ * it, PF_INVALID if a stage with another mark is there and it doesn't `replace` it. */
+enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, const struct pf_sync_stage *stage,
+                                struct pf_error *err) PF_MUST_CHECK;
 
-/* Another attempt of a task that still runs (PF_SYNC_SPECULATE: nothing happens if it is done), or of one that is done
- * but whose output was lost (PF_SYNC_RERUN: its result is forgotten). */
+/* Another attempt of a task that runs (PF_SYNC_SPECULATE: nothing happens if it doesn't), or of one whose result is not
+ * there or of no use any more (PF_SYNC_RERUN: the result is forgotten; nothing else happens if it waits or runs). */
 enum pf_sync_again { PF_SYNC_SPECULATE, PF_SYNC_RERUN };
 enum pf_code pf_sync_task_again(struct pf_sync *sync, pf_str query_id, int stage_id, int task_id,
                                 enum pf_sync_again why, struct pf_error *err) PF_MUST_CHECK;
@@ -110,6 +130,7 @@ struct pf_sync_event {
     bool is_final;
     enum pf_code code;
     pf_str message, worker_id, payload;
+    int64_t took_ms; /* PF_SYNC_DONE: from claim to publish */
 };
 
 /* Where a reader of events stands. All zero: at the first event of the query, so a coordinator that takes over sees
@@ -127,6 +148,16 @@ enum pf_code pf_sync_wait_events(struct pf_sync *sync, pf_str query_id, struct p
 /* Queues again what was claimed and whose lease ran out (also as event PF_SYNC_LOST), and mends a queue whose wake-ups
  * were lost with a worker. Once per second or so, by the coordinator. `out_count` may be NULL. */
 enum pf_code pf_sync_expire(struct pf_sync *sync, pf_str query_id, int *out_count, struct pf_error *err) PF_MUST_CHECK;
+
+struct pf_sync_running {
+    int stage_id, task_id, attempt;
+    int64_t age_ms; /* since it was claimed */
+    pf_str worker_id;
+};
+/* What runs now, and how many tasks wait. */
+enum pf_code pf_sync_running(struct pf_sync *sync, pf_str query_id, struct pf_arena *arena,
+                             struct pf_sync_running **out_running, size_t *out_count, int *out_waiting,
+                             struct pf_error *err) PF_MUST_CHECK;
 
 /* --- a worker --- */
 
@@ -181,7 +212,7 @@ enum pf_code pf_sync_sweep(struct pf_sync *sync, int64_t grace_ms, struct pf_are
 
 enum { PF_SYNC_MAX_SMALL_BYTES = 1 << 20 };
 
-/* PF_TOO_LARGE over the maximum. Replaces what was there. */
+/* PF_TOO_LARGE over the maximum. Replaces what was there. PF_NOT_FOUND or PF_CANCELLED if the query is over. */
 enum pf_code pf_sync_put_small(struct pf_sync *sync, pf_str query_id, pf_str key, pf_str bytes, int64_t ttl_ms,
                                struct pf_error *err) PF_MUST_CHECK;
 
@@ -190,6 +221,7 @@ struct pf_sync_range {
     int64_t offset, length; /* length -1: to the end */
     pf_str bytes;           /* filled in */
 };
+enum pf_code pf_sync_drop_small(struct pf_sync *sync, pf_str query_id, pf_str key, struct pf_error *err) PF_MUST_CHECK;
 /* All of them in one round trip. PF_NOT_FOUND names the first that is not there or is shorter than asked for. */
 enum pf_code pf_sync_get_small(struct pf_sync *sync, pf_str query_id, struct pf_sync_range *ranges, size_t count,
                                struct pf_arena *arena, struct pf_error *err) PF_MUST_CHECK;

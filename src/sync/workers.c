@@ -115,6 +115,27 @@ enum pf_code pf_sync_release_worker(struct pf_sync *sync, pf_str worker_id, int 
     return code;
 }
 
+enum pf_code pf_sync_lapsed(struct pf_sync *sync, struct pf_arena *arena, pf_str **out_query_ids, size_t *out_count,
+                            struct pf_error *err) {
+    pf_str *ids = NULL;
+    size_t count = 0, lapsed = 0;
+    PF_TRY(list_queries(sync, arena, &ids, &count, err));
+    struct batch batch;
+    batch_begin(&batch, sync, true);
+    for (size_t i = 0; i < count; i++) {
+        batch_add_script(&batch, SCRIPT_LAPSED, (const pf_str[]){batch_key(&batch, ids[i], "q")}, 1, NULL, 0);
+    }
+    enum pf_code code = count > 0 ? batch_run(&batch, 0, "look for queries without a coordinator", err) : PF_OK;
+    for (size_t i = 0; code == PF_OK && i < count; i++) {
+        if (reply_is(batch.replies[i], "lapsed")) ids[lapsed++] = ids[i];
+    }
+    batch_clear(&batch);
+    if (code != PF_OK) return code;
+    *out_query_ids = ids;
+    *out_count = lapsed;
+    return PF_OK;
+}
+
 /* Whose coordinator is gone: their keys are deleted; 'gone' also says that there were none. */
 static enum pf_code sweep_queries(struct pf_sync *sync, int64_t grace_ms, pf_str *ids, size_t *count,
                                   struct pf_error *err) {

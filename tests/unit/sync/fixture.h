@@ -36,7 +36,8 @@ static inline void begin(struct pf_test *test, struct pf_sync *sync, const char 
 static inline void push(struct pf_test *test, struct pf_sync *sync, const char *id, int stage_id, int count) {
     pf_str *tasks = PF_ARENA_ARRAY(test->arena, pf_str, (size_t)count);
     for (int i = 0; i < count; i++) tasks[i] = pf_arena_printf(test->arena, "task %d", i);
-    CHECK_OK(pf_sync_stage_push(sync, pf_str_from_cstr(id), stage_id, PF_STR("the stage"), tasks, count, &test->err));
+    struct pf_sync_stage stage = {.id = stage_id, .payload = PF_STR("the stage"), .tasks = tasks, .task_count = count};
+    CHECK_OK(pf_sync_stage_push(sync, pf_str_from_cstr(id), &stage, &test->err));
 }
 
 static inline struct pf_sync_claim claim(struct pf_test *test, struct pf_sync *sync, const char *worker,

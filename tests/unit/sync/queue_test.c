@@ -49,8 +49,8 @@ TEST(keeps_the_record_after_the_end) {
     begin(test, sync, "q1");
     push(test, sync, "q1", 0, 3);
     CHECK_OK(pf_sync_record_put(sync, PF_STR("q1"), PF_STR("{\"state\":\"done\"}"), 60000, &test->err));
-    CHECK_OK(pf_sync_query_end(sync, PF_STR("q1"), &test->err));
-    CHECK_OK(pf_sync_query_end(sync, PF_STR("q1"), &test->err));
+    CHECK_OK(pf_sync_query_end(sync, PF_STR("q1"), PF_STR("c1"), &test->err));
+    CHECK_OK(pf_sync_query_end(sync, PF_STR("q1"), PF_STR("c1"), &test->err));
     pf_str record;
     CHECK_OK(pf_sync_record_get(sync, PF_STR("q1"), test->arena, &record, &test->err));
     CHECK_STR(record, "{\"state\":\"done\"}");
@@ -62,7 +62,8 @@ TEST(keeps_the_record_after_the_end) {
     size_t count;
     CHECK_CODE(pf_sync_wait_events(sync, PF_STR("q1"), &cursor, 0, test->arena, &events, &count, &test->err),
                PF_NOT_FOUND);
-    CHECK_CODE(pf_sync_stage_push(sync, PF_STR("q1"), 0, PF_STR("s"), NULL, 0, &test->err), PF_NOT_FOUND);
+    struct pf_sync_stage stage = {.payload = PF_STR("s")};
+    CHECK_CODE(pf_sync_stage_push(sync, PF_STR("q1"), &stage, &test->err), PF_NOT_FOUND);
     CHECK_CODE(pf_sync_stage_payload(sync, PF_STR("q1"), 0, test->arena, &record, &test->err), PF_NOT_FOUND);
 }
 
@@ -264,11 +265,12 @@ TEST(cancels_from_anywhere) {
     CHECK_OK(pf_sync_heartbeat(sync, &one, 60000, &is_cancelled, &test->err));
     CHECK_TRUE(is_cancelled);
     CHECK_CODE(pf_sync_publish(sync, &one, PF_STR("x"), &test->err), PF_CANCELLED);
-    CHECK_CODE(pf_sync_stage_push(sync, PF_STR("q1"), 1, PF_STR("s"), NULL, 0, &test->err), PF_CANCELLED);
+    struct pf_sync_stage stage = {.id = 1, .payload = PF_STR("s")};
+    CHECK_CODE(pf_sync_stage_push(sync, PF_STR("q1"), &stage, &test->err), PF_CANCELLED);
     is_cancelled = false;
     CHECK_OK(pf_sync_coordinator_heartbeat(sync, PF_STR("q1"), PF_STR("c1"), 1000, &is_cancelled, &test->err));
     CHECK_TRUE(is_cancelled);
-    CHECK_OK(pf_sync_query_end(sync, PF_STR("q1"), &test->err));
+    CHECK_OK(pf_sync_query_end(sync, PF_STR("q1"), PF_STR("c1"), &test->err));
     CHECK_FAILS(pf_sync_query_cancel(sync, PF_STR("q1"), &test->err), PF_NOT_FOUND, "q1 is not open");
     CHECK_CODE(pf_sync_coordinator_heartbeat(sync, PF_STR("q1"), PF_STR("c1"), 1000, &is_cancelled, &test->err),
                PF_NOT_FOUND);

@@ -326,7 +326,7 @@ TEST(leaves_nothing_behind) {
     redis_cli(test, fixture,
               "eval 'for _, k in ipairs(redis.call(\"keys\", \"pf:{q1}*\")) do "
               "assert(redis.call(\"pttl\", k) > 0, k) end' 0 | (! grep -q ERR)");
-    CHECK_OK(pf_sync_query_end(sync, PF_STR("q1"), &test->err));
+    CHECK_OK(pf_sync_query_end(sync, PF_STR("q1"), PF_STR_EMPTY, &test->err));
     redis_cli(test, fixture, "keys '*' | (! grep -v -e '{all}:marks' -e record)");
 }
 
