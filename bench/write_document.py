@@ -30,7 +30,16 @@ NAMES = {
     "start": "Start",
     "tasks": "Tasks",
     "exchange": "Exchange",
+    "peers-sf1": "Peers, TPC-H SF1",
+    "peers-sf10": "Peers, TPC-H SF10",
 }
+PEERS_NOTE = [
+    "Written from `bench/peers/run`: one peer at a time, the same Parquet files, the same cores, each query on either",
+    "side in turn. ● marks engines whose rows travel between workers. *first*: first round; *again*: the fastest of the",
+    "later ones; ratios above 1 mean that the peer takes longer or uses more. CPU: user and system time of all processes",
+    "of a side. Only queries count that the peer answered as DuckDB does (row counts, and values of single rows).",
+    "",
+]
 INTRODUCTION = """# Benchmarks
 
 Written by `bench/run --write`; the figures are of one machine. Ratios count: both sides ran side by side, alternating, in one run, over the same Parquet files. Absolute times are not comparable across machines.
@@ -68,15 +77,20 @@ def verdict(value, must, aim, is_less_better):
     return "aim met" if reaches(aim) else "must met" if reaches(must) else "**missed**"
 
 
-def targets_table(results):
+def targets_table(results, kept):
+    """Rows of what has not been measured here stay as they are in the document."""
     lines = ["| what | must | aim | measured | |", "| --- | --- | --- | --- | --- |"]
-    for what, kind, key, must, aim, is_less_better, form in TARGETS:
+    old = [line for line in kept.get("Targets", []) if line.startswith("| ")][2:]
+    for at, (what, kind, key, must, aim, is_less_better, form) in enumerate(TARGETS):
         result = results.get(kind)
         sign = "≤" if is_less_better else "≥"
         limits = [f"{sign} {form.format(limit)}" for limit in (must, aim)]
         if result and result["is_complete"]:
             value = result["values"][key]
             cells = [form.format(value), verdict(value, must, aim, is_less_better)]
+        elif at < len(old) and old[at].startswith(f"| {what} |"):
+            lines.append(old[at])
+            continue
         else:
             cells = ["", "not measured"]
         lines.append("| " + " | ".join([what, *limits, *cells]) + " |")
@@ -88,16 +102,36 @@ def markdown_table(head, rows):
     return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows]
 
 
+def sections_of(path):
+    """{title: lines} of the document as it is."""
+    kept, title = {}, None
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        if line.startswith("## "):
+            title = line[3:]
+            kept[title] = []
+        elif title:
+            kept[title].append(line)
+    return kept
+
+
+def section(kind, result):
+    lines = ["", f"{result['date']}, commit {result['commit']}, {result['machine']}.", ""]
+    lines += [result["text"][:1].upper() + result["text"][1:] + ".", ""]
+    if kind.startswith("peers-"):
+        lines += PEERS_NOTE
+    lines += [*markdown_table(result["head"], result["table"]), ""]
+    return lines + ([*result["notes"], ""] if result.get("notes") else [])
+
+
 def write():
-    results = read_results()
-    lines = [INTRODUCTION, "## Targets", "", *targets_table(results), ""]
+    path = ROOT / "docs/benchmarks.md"
+    results, kept = read_results(), sections_of(path)
+    lines = [INTRODUCTION, "## Targets", "", *targets_table(results, kept), ""]
     for kind, title in NAMES.items():
         if kind in results:
-            result = results[kind]
-            lines += [f"## {title}", "", f"{result['date']}, commit {result['commit']}, {result['machine']}.", ""]
-            lines += [result["text"][:1].upper() + result["text"][1:] + ".", ""]
-            lines += [*markdown_table(result["head"], result["table"]), ""]
-    path = ROOT / "docs/benchmarks.md"
+            lines += [f"## {title}", *section(kind, results[kind])]
+        elif title in kept:
+            lines += [f"## {title}", *kept[title]]
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"wrote {path.relative_to(ROOT)}")
