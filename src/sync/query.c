@@ -4,6 +4,7 @@
 #include "sync/connection.h"
 #include "sync/ready.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -137,34 +138,73 @@ enum pf_code pf_sync_coordinator_heartbeat(struct pf_sync *sync, pf_str query_id
 
 /* --- stages and tasks --- */
 
-enum { PUSH_WORDS = 5 }; /* in front of the tasks */
+enum { PUSH_WORDS = 6 }; /* in front of the tasks */
+
+static pf_str worker_of(const struct pf_sync_stage *stage, int task) {
+    return stage->workers && stage->tasks[task].len ? stage->workers[task] : PF_STR_EMPTY;
+}
 
 static int add_push(struct batch *batch, pf_str query_id, const struct pf_sync_stage *stage, int first) {
-    pf_str words[PUSH_WORDS + PUSH_TASKS] = {stage->coordinator_id,
-                                             batch_number(batch, stage->first_attempt > 0 ? stage->first_attempt : 1),
-                                             batch_number(batch, stage->id), stage->mark, batch_number(batch, first)};
+    pf_str words[PUSH_WORDS + 2 * PUSH_TASKS] = {
+        stage->coordinator_id,          batch_number(batch, stage->first_attempt > 0 ? stage->first_attempt : 1),
+        batch_number(batch, stage->id), stage->mark,
+        batch_number(batch, first),     batch_number(batch, or_default(stage->steal_ms, PF_SYNC_STEAL_MS)),
+    };
     size_t size_bytes = 0;
     int taken = 0;
     while (first + taken < stage->task_count && taken < PUSH_TASKS && (taken == 0 || size_bytes < PUSH_BYTES)) {
         size_bytes += stage->tasks[first + taken].len;
-        words[PUSH_WORDS + taken] = stage->tasks[first + taken];
+        words[PUSH_WORDS + 2 * taken] = worker_of(stage, first + taken);
+        words[PUSH_WORDS + 2 * taken + 1] = stage->tasks[first + taken];
         taken++;
     }
     pf_str key = batch_key(batch, query_id, "q");
-    batch_add_script(batch, SCRIPT_PUSH, &key, 1, words, (size_t)taken + PUSH_WORDS);
+    batch_add_script(batch, SCRIPT_PUSH, &key, 1, words, 2 * (size_t)taken + PUSH_WORDS);
     return taken;
+}
+
+static int by_text(const void *a, const void *b) {
+    return pf_str_compare(*(const pf_str *)a, *(const pf_str *)b);
+}
+
+/* Wakes each worker that has tasks of its own, and as many of the others as there are tasks for anybody. */
+static void add_wakes(struct batch *batch, pf_str query_id, const struct pf_sync_stage *stage) {
+    pf_str *workers = PF_ARENA_ARRAY(batch->arena, pf_str, (size_t)stage->task_count);
+    size_t count = 0, distinct = 0;
+    for (int i = 0; i < stage->task_count; i++) {
+        pf_str worker = worker_of(stage, i);
+        if (worker.len) workers[count++] = worker;
+    }
+    int64_t for_anybody = stage->task_count - (int64_t)count;
+    if (count > 0) qsort(workers, count, sizeof *workers, by_text);
+    for (size_t i = 0; i < count; i++) {
+        if (distinct == 0 || !pf_str_equal(workers[distinct - 1], workers[i])) workers[distinct++] = workers[i];
+    }
+    for (size_t first = 0; first == 0 || first < distinct; first += READY_MAX_WORKERS) {
+        size_t some = distinct - first < READY_MAX_WORKERS ? distinct - first : READY_MAX_WORKERS;
+        ready_add_for(batch, query_id, first == 0 ? for_anybody : 0, workers + first, some);
+    }
+}
+
+static enum pf_code check_workers(const struct pf_sync_stage *stage, struct pf_error *err) {
+    for (int i = 0; i < stage->task_count; i++) {
+        pf_str worker = worker_of(stage, i);
+        if (worker.len) PF_TRY(check_id(worker, "worker id", err));
+    }
+    return PF_OK;
 }
 
 enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, const struct pf_sync_stage *stage,
                                 struct pf_error *err) {
     PF_TRY(check_id(query_id, "query id", err));
+    PF_TRY(check_workers(stage, err));
     struct batch batch;
     batch_begin(&batch, sync, true);
     BATCH_SCRIPT(&batch, SCRIPT_STAGE, batch_key(&batch, query_id, "q"), batch_number(&batch, stage->id),
                  stage->payload, stage->coordinator_id, stage->mark, stage->replaces ? PF_STR("1") : PF_STR("0"));
     for (int first = 0; first < stage->task_count;) first += add_push(&batch, query_id, stage, first);
     size_t last = batch.count - 1;
-    if (stage->task_count > 0) ready_add(&batch, query_id, stage->task_count);
+    if (stage->task_count > 0) add_wakes(&batch, query_id, stage);
     enum pf_code code = batch_run(&batch, 0, "queue a stage", err);
     if (code == PF_OK && reply_is(batch.replies[0], "differs")) {
         code = pf_error_set(err, PF_INVALID, __FILE__, __LINE__, "query %.*s has another stage %d",

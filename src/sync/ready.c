@@ -13,7 +13,13 @@ static void add_ready_script(struct batch *batch, enum sync_script script, const
 }
 
 void ready_add(struct batch *batch, pf_str query_id, int64_t count) {
-    add_ready_script(batch, SCRIPT_READY_ADD, (const pf_str[]){query_id, batch_number(batch, count)}, 2);
+    ready_add_for(batch, query_id, count, NULL, 0);
+}
+
+void ready_add_for(struct batch *batch, pf_str query_id, int64_t count, const pf_str *workers, size_t worker_count) {
+    pf_str words[2 + READY_MAX_WORKERS] = {query_id, batch_number(batch, count)};
+    for (size_t i = 0; i < worker_count && i < READY_MAX_WORKERS; i++) words[2 + i] = workers[i];
+    add_ready_script(batch, SCRIPT_READY_ADD, words, 2 + worker_count);
 }
 
 void ready_add_next(struct batch *batch, const struct ready_hint *dry) {
@@ -40,10 +46,13 @@ static void set_hint(struct ready_hint *hint, pf_str query_id, pf_str mark) {
     snprintf(hint->mark, sizeof hint->mark, "%.*s", PF_STR_ARG(mark));
 }
 
-enum pf_code ready_wait(struct pf_sync *sync, int64_t wait_ms, struct ready_hint *out_hint, struct pf_error *err) {
+enum pf_code ready_wait(struct pf_sync *sync, pf_str worker_id, int64_t wait_ms, struct ready_hint *out_hint,
+                        struct pf_error *err) {
     struct batch batch;
     batch_begin(&batch, sync, true); /* a wake that is lost with the connection: the query is still in turns */
-    BATCH_ADD(&batch, PF_STR("BLPOP"), sync->wakes_key,
+    BATCH_ADD(&batch, PF_STR("BLPOP"),
+              pf_arena_printf(batch.arena, "%.*s:%.*s", PF_STR_ARG(sync->wakes_key), PF_STR_ARG(worker_id)),
+              sync->wakes_key,
               pf_arena_printf(batch.arena, "%lld.%03d", (long long)(wait_ms / 1000), (int)(wait_ms % 1000)));
     enum pf_code code = batch_run(&batch, wait_ms, "wait for a task", err);
     *out_hint = (struct ready_hint){0};

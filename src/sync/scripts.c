@@ -2,10 +2,12 @@
 /* Keys of query Q, all of them "<prefix>:{Q}:" and:
  *
  *   q         hash     state (open, cancelled), coord (end of the coordinator's lease), owner (its id), max, ttl,
- *                      job (for another coordinator)
+ *                      job (for another coordinator), steal (when refs of `laned` are free for all; none: no lanes)
  *   stages    hash     stage -> payload                       tasks    hash  stage:task -> payload
  *   attempts  hash     stage:task -> latest attempt           fails    hash  stage:task -> failures so far
- *   pending   list     refs to be claimed                     running  zset  ref -> end of its lease
+ *   pending   list     refs to be claimed, by anybody         running  zset  ref -> end of its lease
+ *   laned     zset     "worker ref": refs kept for the worker that has their data; all of one score, so in the order
+ *                      of their text                          lanes    zset  worker -> how many of them are its own
  *   owners    hash     ref -> worker                          done     hash  stage:task -> attempt:worker that won
  *   claims    hash     worker -> nonce and ref of its latest claim
  *   starts    hash     ref -> when it was claimed             marks    hash  stage -> what its tasks are, in short
@@ -18,6 +20,7 @@
  *   turns     list     ids of queries that may have pending tasks, each once; workers go round it
  *   marks     hash     id in turns -> its mark: a number that changes whenever the query gets work
  *   wakes     list     what idle workers wait on: "id mark", as many as there is new work, at most MAX_WAKES
+ *   wakes:W   list     the same for worker W alone, which also waits on this one
  *
  * and workers are under "<prefix>:{workers}:". Each script touches the keys of one hash slot only, so a cluster may keep
  * them apart. What needs two slots is two steps, in this order:
@@ -32,6 +35,10 @@
  * other way round does no harm: a query in turns without work is dropped by the first claim. A busy worker sends both
  * steps of a claim at once; the hint is there when it claims again, so that a claim is one round trip and queries take
  * turns.
+ *
+ * Affinity: a worker takes what is kept for it, then what anybody may have, then, once the time of `steal` has come, of
+ * what is kept for the worker that has most of it. Before that time CLAIM answers how long it is until then, and the
+ * query stays in turns. The coordinator looks for what is left when it comes (EXPIRE), which wakes idle workers.
  *
  * Invariants. 1: a ref is claimed at most once (it must be the latest attempt, and not running). 2: a stage:task in
  * `done` is never queued again, unless AGAIN removed it. 3: a ref leaves `running` in the script that publishes, fails
@@ -49,13 +56,13 @@ static const char prelude[] =
     "local call = redis.call\n"
     "local clock = call('TIME')\n"
     "local now = clock[1] * 1000 + math.floor(clock[2] / 1000)\n"
-    "local all = {'q','stages','tasks','attempts','fails','pending','running','owners','claims','starts',\n"
-    "             'marks','done','events','vals'}\n"
+    "local all = {'q','stages','tasks','attempts','fails','pending','laned','lanes','running','owners','claims',\n"
+    "             'starts','marks','done','events','vals'}\n"
     "local function state() return call('HGET', q, 'state') end\n"
     "local function keep(name)\n"
     "  if call('PTTL', b..name) == -1 then call('PEXPIRE', b..name, call('HGET', q, 'ttl')) end\n"
     "end\n"
-    "local function left() return call('LLEN', b..'pending') end\n"
+    "local function left() return call('LLEN', b..'pending') + call('ZCARD', b..'laned') end\n"
     "local function event(...)\n"
     "  call('XADD', b..'events', '*', ...)\n"
     "  keep('events')\n"
@@ -91,6 +98,7 @@ static const char prelude[] =
 
 /* In front of those of all queries; KEYS: turns, marks, wakes. */
 static const char ready_prelude[] = "local MAX_WAKES = 1024\n"
+                                    "local OWN_WAKE_MS = 10000\n"
                                     "local call = redis.call\n"
                                     "local turns, marks, wakes = KEYS[1], KEYS[2], KEYS[3]\n"
                                     "local function drop(id)\n"
@@ -122,17 +130,29 @@ static const char *const sources[SCRIPT_COUNT] = {
                      "call('HSET', b..'marks', ARGV[1], ARGV[4])\n"
                      "keep('stages') keep('marks')\n"
                      "return s\n",
-    /* owner, first attempt, stage, mark, first task, payload or ''… */
+    /* owner, first attempt, stage, mark, first task, until lanes may be robbed, {worker or '', payload or ''}… */
     [SCRIPT_PUSH] = "local s = state()\n"
                     "if s ~= 'open' then return s end\n"
                     "if is_foreign(ARGV[1]) then return 'taken' end\n"
                     "if call('HGET', b..'marks', ARGV[3]) ~= ARGV[4] then return 'differs' end\n"
-                    "for i = 6, #ARGV do\n"
-                    "  local task = ARGV[3]..':'..(ARGV[5] + i - 6)\n"
-                    "  if ARGV[i] ~= '' and call('HSETNX', b..'attempts', task, ARGV[2]) == 1 then\n"
-                    "    call('HSET', b..'tasks', task, ARGV[i])\n"
-                    "    call('RPUSH', b..'pending', task..':'..ARGV[2])\n"
+                    "local task_id, is_laned = ARGV[5], false\n"
+                    "for i = 7, #ARGV, 2 do\n"
+                    "  local task, worker = ARGV[3]..':'..task_id, ARGV[i]\n"
+                    "  task_id = task_id + 1\n"
+                    "  if ARGV[i + 1] ~= '' and call('HSETNX', b..'attempts', task, ARGV[2]) == 1 then\n"
+                    "    call('HSET', b..'tasks', task, ARGV[i + 1])\n"
+                    "    if worker == '' then\n"
+                    "      call('RPUSH', b..'pending', task..':'..ARGV[2])\n"
+                    "    else\n"
+                    "      call('ZADD', b..'laned', 0, worker..' '..task..':'..ARGV[2])\n"
+                    "      call('ZINCRBY', b..'lanes', 1, worker)\n"
+                    "      is_laned = true\n"
+                    "    end\n"
                     "  end\n"
+                    "end\n"
+                    "if is_laned then\n"
+                    "  call('HSET', q, 'steal', now + ARGV[6])\n"
+                    "  keep('laned') keep('lanes')\n"
                     "end\n"
                     "keep('attempts') keep('tasks') keep('pending')\n"
                     "return s\n",
@@ -151,30 +171,53 @@ static const char *const sources[SCRIPT_COUNT] = {
                      "end\n"
                      "queue(task, latest + 1)\n"
                      "return s\n",
-    /* worker, lease, nonce */
-    [SCRIPT_CLAIM] = "local m = call('HMGET', q, 'state', 'coord')\n"
-                     "if m[1] ~= 'open' or tonumber(m[2]) < now then return {} end\n"
-                     "local function answer(ref)\n"
-                     "  local stage, task, attempt = string.match(ref, '^(%d+):(%d+):(%d+)$')\n"
-                     "  return {stage, task, attempt, call('HGET', b..'tasks', stage..':'..task)}\n"
-                     "end\n"
-                     "local last = call('HGET', b..'claims', ARGV[1])\n"
-                     "local nonce, mine = string.match(last or '', '^(%S+) (%S+)$')\n"
-                     "if nonce == ARGV[3] and call('HGET', b..'owners', mine) == ARGV[1] then return answer(mine) end\n"
-                     "while true do\n"
-                     "  local ref = call('LPOP', b..'pending')\n"
-                     "  if not ref then return {} end\n"
-                     "  local st, attempt = string.match(ref, '^(%d+:%d+):(%d+)$')\n"
-                     "  if call('HEXISTS', b..'done', st) == 0 and call('HGET', b..'attempts', st) == attempt\n"
-                     "      and not call('ZSCORE', b..'running', ref) then\n"
-                     "    call('ZADD', b..'running', now + ARGV[2], ref)\n"
-                     "    call('HSET', b..'owners', ref, ARGV[1])\n"
-                     "    call('HSET', b..'claims', ARGV[1], ARGV[3]..' '..ref)\n"
-                     "    call('HSET', b..'starts', ref, now)\n"
-                     "    keep('running') keep('owners') keep('claims') keep('starts')\n"
-                     "    return answer(ref)\n"
-                     "  end\n"
-                     "end\n",
+    /* worker, lease, nonce. Answers stage, task, attempt and payload; or the ms until there may be something; or
+     * nothing. */
+    [SCRIPT_CLAIM] =
+        "local m = call('HMGET', q, 'state', 'coord', 'steal')\n"
+        "if m[1] ~= 'open' or tonumber(m[2]) < now then return {} end\n"
+        "local function answer(ref)\n"
+        "  local stage, task, attempt = string.match(ref, '^(%d+):(%d+):(%d+)$')\n"
+        "  return {stage, task, attempt, call('HGET', b..'tasks', stage..':'..task)}\n"
+        "end\n"
+        "local last = call('HGET', b..'claims', ARGV[1])\n"
+        "local nonce, mine = string.match(last or '', '^(%S+) (%S+)$')\n"
+        "if nonce == ARGV[3] and call('HGET', b..'owners', mine) == ARGV[1] then return answer(mine) end\n"
+        "local function take_from(worker, command, from, to)\n"
+        "  local found = call(command, b..'laned', from, to, 'LIMIT', 0, 1)[1]\n"
+        "  if not found then return nil end\n"
+        "  call('ZREM', b..'laned', found)\n"
+        "  if tonumber(call('ZINCRBY', b..'lanes', -1, worker)) <= 0 then call('ZREM', b..'lanes', worker) end\n"
+        "  return string.sub(found, #worker + 2)\n"
+        "end\n"
+        "local function steal()\n"
+        "  local worker = call('ZREVRANGE', b..'lanes', 0, 0)[1]\n"
+        "  return worker and take_from(worker, 'ZREVRANGEBYLEX', '('..worker..'!', '['..worker..' ')\n"
+        "end\n"
+        "local function next_ref()\n"
+        "  if not m[3] then return call('LPOP', b..'pending') end\n"
+        "  local ref = take_from(ARGV[1], 'ZRANGEBYLEX', '['..ARGV[1]..' ', '('..ARGV[1]..'!')\n"
+        "      or call('LPOP', b..'pending')\n"
+        "  if not ref and now >= tonumber(m[3]) then ref = steal() end\n"
+        "  return ref\n"
+        "end\n"
+        "while true do\n"
+        "  local ref = next_ref()\n"
+        "  if not ref then\n"
+        "    if m[3] and call('EXISTS', b..'laned') == 1 then return {math.max(1, m[3] - now)} end\n"
+        "    return {}\n"
+        "  end\n"
+        "  local st, attempt = string.match(ref, '^(%d+:%d+):(%d+)$')\n"
+        "  if call('HEXISTS', b..'done', st) == 0 and call('HGET', b..'attempts', st) == attempt\n"
+        "      and not call('ZSCORE', b..'running', ref) then\n"
+        "    call('ZADD', b..'running', now + ARGV[2], ref)\n"
+        "    call('HSET', b..'owners', ref, ARGV[1])\n"
+        "    call('HSET', b..'claims', ARGV[1], ARGV[3]..' '..ref)\n"
+        "    call('HSET', b..'starts', ref, now)\n"
+        "    keep('running') keep('owners') keep('claims') keep('starts')\n"
+        "    return answer(ref)\n"
+        "  end\n"
+        "end\n",
     /* stage:task, attempt, lease */
     [SCRIPT_HEARTBEAT] = "local ref = ARGV[1]..':'..ARGV[2]\n"
                          "if state() ~= 'open' or not call('ZSCORE', b..'running', ref)\n"
@@ -223,7 +266,7 @@ static const char *const sources[SCRIPT_COUNT] = {
     [SCRIPT_CANCEL] = "local s = state()\n"
                       "if s == 'open' then\n"
                       "  call('HSET', q, 'state', 'cancelled')\n"
-                      "  call('UNLINK', b..'pending')\n"
+                      "  call('UNLINK', b..'pending', b..'laned', b..'lanes')\n"
                       "  event('k', 'C')\n"
                       "end\n"
                       "return s\n",
@@ -262,9 +305,14 @@ static const char *const sources[SCRIPT_COUNT] = {
                      "if over and over + ARGV[1] >= now then return 'alive' end\n"
                      "drop()\n"
                      "return 'gone'\n",
-    /* id, how many tasks may wait */
+    /* id, how many tasks anybody may take, workers to wake that have their own… */
     [SCRIPT_READY_ADD] = "local id, mark = ARGV[1], call('HINCRBY', marks, '', 1)\n"
                          "if call('HSET', marks, id, mark) == 1 then call('RPUSH', turns, id) end\n"
+                         "for i = 3, #ARGV do\n"
+                         "  local own = wakes..':'..ARGV[i]\n"
+                         "  if call('RPUSH', own, id..' '..mark) > 1 then call('LPOP', own) end\n"
+                         "  call('PEXPIRE', own, OWN_WAKE_MS)\n"
+                         "end\n"
                          /* While there are wakes nobody waits for one. */
                          "for i = call('LLEN', wakes) + 1, math.min(ARGV[2], MAX_WAKES) do\n"
                          "  call('RPUSH', wakes, id..' '..mark)\n"

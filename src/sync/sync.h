@@ -95,11 +95,15 @@ enum pf_code pf_sync_lapsed(struct pf_sync *sync, struct pf_arena *arena, pf_str
 enum pf_code pf_sync_coordinator_heartbeat(struct pf_sync *sync, pf_str query_id, pf_str coordinator_id,
                                            int64_t lease_ms, bool *out_cancelled, struct pf_error *err) PF_MUST_CHECK;
 
+enum { PF_SYNC_STEAL_MS = 15 };
+
 struct pf_sync_stage {
     int id;
     pf_str coordinator_id; /* empty: no matter who has the query */
     pf_str payload;        /* what its tasks share */
     const pf_str *tasks;   /* payload of task i; empty: not queued */
+    const pf_str *workers; /* task i is kept for this one for a while; empty, or NULL for all: for nobody */
+    int64_t steal_ms;      /* for that long; then idle workers take of what is left. 0: PF_SYNC_STEAL_MS */
     int task_count;
     int first_attempt; /* of each; 0: 1 */
     pf_str mark;       /* what its tasks are, in short */
@@ -145,8 +149,10 @@ enum pf_code pf_sync_wait_events(struct pf_sync *sync, pf_str query_id, struct p
                                  struct pf_arena *arena, struct pf_sync_event **out_events, size_t *out_count,
                                  struct pf_error *err) PF_MUST_CHECK;
 
-/* Queues again what was claimed and whose lease ran out (also as event PF_SYNC_LOST), and mends a queue whose wake-ups
- * were lost with a worker. Once per second or so, by the coordinator. `out_count` may be NULL. */
+/* Queues again what was claimed and whose lease ran out (also as event PF_SYNC_LOST), and wakes workers for whatever
+ * waits: for tasks whose wake-ups were lost with a worker, or that were kept for one that does not come. By the
+ * coordinator, when the time of pf_sync_stage.steal_ms is over and then once per second or so. `out_count` may be
+ * NULL. */
 enum pf_code pf_sync_expire(struct pf_sync *sync, pf_str query_id, int *out_count, struct pf_error *err) PF_MUST_CHECK;
 
 struct pf_sync_running {

@@ -5,6 +5,8 @@
 #include "sync/connection.h"
 #include "sync/ready.h"
 
+#include <string.h>
+
 static void read_claim(const valkeyReply *reply, pf_str query_id, pf_str worker_id, struct pf_arena *arena,
                        struct pf_sync_claim *out_claim) {
     out_claim->query_id = pf_arena_str(arena, query_id);
@@ -16,10 +18,10 @@ static void read_claim(const valkeyReply *reply, pf_str query_id, pf_str worker_
 }
 
 /* One try with the hint, which is then the next one; PF_NOT_FOUND if it was no good. `dry`: the hint before, if it
- * was no good either. */
+ * was no good either. `*out_again_ms`: if it is not 0, the query has tasks that this worker may have after that time. */
 static enum pf_code try_claim(struct pf_sync *sync, struct ready_hint *hint, const struct ready_hint *dry,
                               pf_str worker_id, int64_t lease_ms, struct pf_arena *arena,
-                              struct pf_sync_claim *out_claim, struct pf_error *err) {
+                              struct pf_sync_claim *out_claim, int64_t *out_again_ms, struct pf_error *err) {
     struct batch batch;
     batch_begin(&batch, sync, true); /* the nonce makes it so */
     pf_str query_id = pf_str_from_cstr(hint->query_id);
@@ -32,32 +34,58 @@ static enum pf_code try_claim(struct pf_sync *sync, struct ready_hint *hint, con
     ready_add_next(&batch, dry);
     enum pf_code code = batch_run(&batch, 0, "claim a task", err);
     bool is_ours = code == PF_OK && query_id.len && batch.replies[0]->elements == 4;
+    bool is_kept = code == PF_OK && query_id.len && batch.replies[0]->elements == 1;
+    *out_again_ms = is_kept ? reply_number(batch.replies[0]->element[0]) : 0;
     if (is_ours) read_claim(batch.replies[0], query_id, worker_id, arena, out_claim);
     if (code == PF_OK) ready_read_hint(batch.replies[batch.count - 1], hint);
     batch_clear(&batch);
     return code == PF_OK && !is_ours ? PF_NOT_FOUND : code;
 }
 
+/* Until there is work, or until what is kept for others may be stolen; then the hint is that query's, and `kept` is
+ * none any more. The hint is unset when the time is over. */
+static enum pf_code wait_for_work(struct pf_sync *sync, pf_str worker_id, struct pf_deadline deadline,
+                                  struct ready_hint *kept, int64_t again_ms, struct ready_hint *out_hint,
+                                  struct pf_error *err) {
+    int64_t left_ms = pf_deadline_left_ms(deadline);
+    bool may_steal = ready_hint_is_set(kept) && again_ms <= left_ms;
+    *out_hint = (struct ready_hint){0};
+    if (left_ms <= 0) return PF_OK;
+    PF_TRY(ready_wait(sync, worker_id, may_steal ? again_ms : left_ms, out_hint, err));
+    if (may_steal && !ready_hint_is_set(out_hint)) *out_hint = *kept;
+    *kept = (struct ready_hint){0};
+    return PF_OK;
+}
+
 enum pf_code pf_sync_claim(struct pf_sync *sync, pf_str worker_id, int64_t wait_ms, int64_t lease_ms,
                            struct pf_arena *arena, struct pf_sync_claim *out_claim, struct pf_error *err) {
     PF_TRY(check_id(worker_id, "worker id", err));
     struct pf_deadline deadline = pf_deadline_in(wait_ms);
-    struct ready_hint hint, dry = {0};
+    struct ready_hint hint, dry = {0}, kept = {0};
+    int64_t again_ms = 0;
+    int kept_in_a_row = 0;
     ready_get_hint(sync, &hint);
     for (;;) {
         struct ready_hint tried = hint;
-        enum pf_code code = try_claim(sync, &hint, &dry, worker_id, lease_ms, arena, out_claim, err);
+        int64_t kept_ms = 0;
+        enum pf_code code = try_claim(sync, &hint, &dry, worker_id, lease_ms, arena, out_claim, &kept_ms, err);
         if (code != PF_NOT_FOUND) {
             if (code == PF_OK) ready_set_hint(sync, &hint);
             return code;
         }
-        dry = tried;
+        dry = kept_ms > 0 ? (struct ready_hint){0} : tried;
+        if (kept_ms > 0) {
+            again_ms = kept_in_a_row > 0 && again_ms < kept_ms ? again_ms : kept_ms;
+            kept = tried;
+        }
+        kept_in_a_row = kept_ms > 0 ? kept_in_a_row + 1 : 0;
         /* It was the only one: drop it, look again. */
         bool is_same = ready_hint_is_set(&hint) && ready_hints_are_equal(&hint, &dry);
         if (is_same) hint = (struct ready_hint){0};
-        if (is_same || ready_hint_is_set(&hint)) continue;
-        int64_t left_ms = pf_deadline_left_ms(deadline);
-        if (left_ms > 0) PF_TRY(ready_wait(sync, left_ms, &hint, err));
+        bool is_kept = kept_in_a_row > 1 || (kept_in_a_row == 1 && strcmp(hint.query_id, kept.query_id) == 0);
+        if (is_same || (ready_hint_is_set(&hint) && !is_kept)) continue;
+        kept_in_a_row = 0;
+        PF_TRY(wait_for_work(sync, worker_id, deadline, &kept, again_ms, &hint, err));
         if (!ready_hint_is_set(&hint)) {
             ready_set_hint(sync, &hint);
             PF_FAIL(err, PF_NOT_FOUND, "no task to claim");
