@@ -30,6 +30,7 @@ enum pf_code pf_sync_query_begin(struct pf_sync *sync, pf_str query_id, const st
     pf_str max = batch_number(&batch, or_default(options->max_attempts, DEFAULT_ATTEMPTS));
     BATCH_SCRIPT(&batch, SCRIPT_BEGIN, batch_key(&batch, query_id, "q"), options->coordinator_id, lease, max, ttl,
                  options->job);
+    batch_then(&batch);
     BATCH_ADD(&batch, PF_STR("SADD"), sync->queries_key, query_id);
     BATCH_ADD(&batch, PF_STR("SET"), batch_key(&batch, query_id, "record"), options->record_json, PF_STR("PX"), ttl);
     enum pf_code code = batch_run(&batch, 0, "begin a query", err);
@@ -91,6 +92,7 @@ enum pf_code pf_sync_query_end(struct pf_sync *sync, pf_str query_id, pf_str coo
     struct batch batch;
     batch_begin(&batch, sync, true);
     ready_add_forget(&batch, query_id);
+    batch_then(&batch);
     BATCH_SCRIPT(&batch, SCRIPT_END, batch_key(&batch, query_id, "q"), coordinator_id);
     enum pf_code code = batch_run(&batch, 0, "end a query", err);
     if (code == PF_OK && reply_is(batch.replies[1], "taken")) {
@@ -204,6 +206,7 @@ enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, const str
                  stage->payload, stage->coordinator_id, stage->mark, stage->replaces ? PF_STR("1") : PF_STR("0"));
     for (int first = 0; first < stage->task_count;) first += add_push(&batch, query_id, stage, first);
     size_t last = batch.count - 1;
+    batch_then(&batch);
     if (stage->task_count > 0) add_wakes(&batch, query_id, stage);
     enum pf_code code = batch_run(&batch, 0, "queue a stage", err);
     if (code == PF_OK && reply_is(batch.replies[0], "differs")) {
@@ -223,6 +226,7 @@ enum pf_code pf_sync_task_again(struct pf_sync *sync, pf_str query_id, int stage
     BATCH_SCRIPT(&batch, SCRIPT_AGAIN, batch_key(&batch, query_id, "q"),
                  pf_arena_printf(batch.arena, "%d:%d", stage_id, task_id),
                  why == PF_SYNC_RERUN ? PF_STR("1") : PF_STR("0"));
+    batch_then(&batch);
     ready_add(&batch, query_id, 1);
     enum pf_code code = batch_run(&batch, 0, "queue another attempt", err);
     if (code == PF_OK && reply_is(batch.replies[0], "unknown")) {

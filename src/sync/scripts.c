@@ -49,15 +49,14 @@
 
 #include <openssl/sha.h>
 
-/* In front of the scripts of a query, whose only key is q. */
+/* In front of the scripts of a query, whose first key is q; the others are named after it, and given as keys too where
+ * there is a cluster. */
 static const char prelude[] =
     "local q = KEYS[1]\n"
     "local b = string.sub(q, 1, -2)\n"
     "local call = redis.call\n"
     "local clock = call('TIME')\n"
     "local now = clock[1] * 1000 + math.floor(clock[2] / 1000)\n"
-    "local all = {'q','stages','tasks','attempts','fails','pending','laned','lanes','running','owners','claims',\n"
-    "             'starts','marks','done','events','vals'}\n"
     "local function state() return call('HGET', q, 'state') end\n"
     "local function keep(name)\n"
     "  if call('PTTL', b..name) == -1 then call('PEXPIRE', b..name, call('HGET', q, 'ttl')) end\n"
@@ -356,16 +355,27 @@ static const char *const sources[SCRIPT_COUNT] = {
     [SCRIPT_WORKER_COUNT] = "return call('ZCOUNT', KEYS[1], now, '+inf')\n",
 };
 
+const char *const script_other_keys[SCRIPT_OTHER_KEYS] = {
+    "stages", "tasks", "attempts", "fails", "pending", "laned", "lanes", "running",
+    "owners", "claims", "starts", "marks", "done", "events", "vals",
+};
+
+bool script_is_of_query(enum sync_script script) {
+    return script < SCRIPT_READY_ADD;
+}
+
 static const char *choose_prelude(enum sync_script script) {
-    switch (script) {
-    case SCRIPT_READY_ADD:
-    case SCRIPT_READY_NEXT:
-    case SCRIPT_READY_FORGET: return ready_prelude;
-    case SCRIPT_WORKER_PUT:
-    case SCRIPT_WORKER_LIST:
-    case SCRIPT_WORKER_COUNT: return worker_prelude;
-    default: return prelude;
+    return script_is_of_query(script) ? prelude : script < SCRIPT_WORKER_PUT ? ready_prelude : worker_prelude;
+}
+
+/* "local all = {'q','stages',…}": the names of a query's keys. */
+static pf_str list_keys(enum sync_script script, struct pf_arena *arena) {
+    if (!script_is_of_query(script)) return PF_STR_EMPTY;
+    pf_str list = PF_STR("local all = {'q'");
+    for (int i = 0; i < SCRIPT_OTHER_KEYS; i++) {
+        list = pf_arena_printf(arena, "%.*s,'%s'", PF_STR_ARG(list), script_other_keys[i]);
     }
+    return pf_arena_printf(arena, "%.*s}\n", PF_STR_ARG(list));
 }
 
 struct sync_script_text *scripts_build(struct pf_arena *arena) {
@@ -373,7 +383,9 @@ struct sync_script_text *scripts_build(struct pf_arena *arena) {
     struct sync_script_text *texts = PF_ARENA_ARRAY(arena, struct sync_script_text, SCRIPT_COUNT);
     for (int i = 0; i < SCRIPT_COUNT; i++) {
         unsigned char digest[SHA_DIGEST_LENGTH];
-        texts[i].source = pf_arena_printf(arena, "%s%s", choose_prelude((enum sync_script)i), sources[i]);
+        enum sync_script script = (enum sync_script)i;
+        texts[i].source = pf_arena_printf(arena, "%.*s%s%s", PF_STR_ARG(list_keys(script, arena)),
+                                          choose_prelude(script), sources[i]);
         SHA1((const unsigned char *)texts[i].source.ptr, texts[i].source.len, digest);
         for (int j = 0; j < SHA_DIGEST_LENGTH; j++) {
             texts[i].sha[2 * j] = digits[digest[j] >> 4];

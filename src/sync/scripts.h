@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 
+/* First those of a query, then those of the list of queries with work, then those of workers. */
 #define SYNC_SCRIPTS(X)                                                                                                \
     X(BEGIN)                                                                                                           \
     X(STAGE)                                                                                                           \
@@ -35,6 +36,11 @@ enum sync_script {
 #undef X
         SCRIPT_COUNT
 };
+
+/* The keys of a query that its scripts use besides q: "<prefix>:{query}:" and one of these. */
+enum { SCRIPT_OTHER_KEYS = 15 };
+extern const char *const script_other_keys[SCRIPT_OTHER_KEYS];
+bool script_is_of_query(enum sync_script script);
 
 struct sync_script_text {
     pf_str source;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Redis: the queue of tasks, leases, events, small values, and who is alive. Also a redis-server of our own.
+/* Redis, one server or a cluster: the queue of tasks, leases, events, small values, who is alive, and streams of log
+ * entries. Also a redis-server of our own.
  *
  * Payloads are bytes that only the caller understands. All keys of a query carry its hash tag; each of them has a
  * time to live that the coordinator's heartbeat extends, so nothing stays behind for ever. Time is Redis's time.
  * Threads: a pf_sync is shared; each call takes a connection from its pool, calls that wait hold it meanwhile.
- * Failures: PF_REMOTE (connection refused or lost) and PF_TIMEOUT name the URL without its password; the next call
- * connects anew. Calls that may safely run twice are tried again once by themselves. */
+ * Failures: PF_REMOTE (connection refused or lost) and PF_TIMEOUT name the server without its password; the next call
+ * connects anew. Calls follow a cluster's redirections and go on through a fail-over, for retry_ms (docs/redis.md). */
 #ifndef PF_SYNC_SYNC_H
 #define PF_SYNC_SYNC_H
 
@@ -37,24 +38,31 @@ struct pf_redis *pf_redis_stop(struct pf_redis *redis); /* NULL is fine; returns
 struct pf_sync;
 
 struct pf_sync_options {
-    pf_str url;          /* redis://[[user]:password@]host[:port][/db], rediss://…, unix:///path.sock[?db=n] */
-    pf_str prefix;       /* of all keys; empty: "pf" */
-    int64_t connect_ms;  /* 0: 2 s */
-    int64_t command_ms;  /* 0: 5 s; waiting calls add their wait */
-    const char *ca_path; /* for rediss://; NULL: the system's */
+    pf_str url;           /* redis://[[user]:password@]host[:port][/db], rediss://…, unix:///path.sock[?db=n] */
+    pf_str prefix;        /* of all keys; empty: "pf" */
+    int64_t connect_ms;   /* 0: 2 s */
+    int64_t command_ms;   /* 0: 5 s; waiting calls add their wait */
+    int64_t retry_ms;     /* how long a call goes on when Redis is away or fails over; 0: 15 s, 0 s on a Unix socket;
+                            negative: no longer than one more try */
+    const char *ca_path;  /* for rediss://; NULL: the system's */
+    int max_connections;  /* to one node of it; 0: 256, at least 4 */
+    bool allows_insecure; /* another host without TLS or without a password */
 };
 
-/* Connects once, to say at once what is wrong: PF_INVALID (url), PF_DENIED (password), PF_UNSUPPORTED (Redis < 6.2),
- * PF_REMOTE (nobody there). */
+/* Connects once, to say at once what is wrong: PF_INVALID (url), PF_DENIED (password, or a connection that is not
+ * safe), PF_UNSUPPORTED (Redis < 6.2), PF_REMOTE (nobody there). A node of a cluster leads to all of them. */
 enum pf_code pf_sync_open(const struct pf_sync_options *options, struct pf_sync **out_sync, struct pf_error *err)
     PF_MUST_CHECK;
 struct pf_sync *pf_sync_close(struct pf_sync *sync); /* NULL is fine; returns NULL */
 enum pf_code pf_sync_ping(struct pf_sync *sync, struct pf_error *err) PF_MUST_CHECK;
 
 struct pf_sync_counters {
-    int64_t commands, round_trips, connects, failures;
+    int64_t commands, round_trips, connects, failures, retries, redirections;
 };
 void pf_sync_count(struct pf_sync *sync, struct pf_sync_counters *out_counters);
+/* Changes whenever a server was lost or another has taken its place. What was written shortly before may be gone then
+ * (replicas follow a moment later), and ids of events may start lower. */
+int64_t pf_sync_generation(const struct pf_sync *sync);
 
 /* --- a query, seen by its coordinator --- */
 
