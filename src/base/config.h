@@ -42,6 +42,10 @@ enum pf_option_type {
     X(URL)                                                                                                             \
     X(EMBEDDED)                                                                                                        \
     X(REDIS_URL)                                                                                                       \
+    X(REDIS_CA)                                                                                                        \
+    X(REDIS_PREFIX)                                                                                                    \
+    X(REDIS_CONNECTIONS)                                                                                               \
+    X(REDIS_ALLOW_INSECURE)                                                                                            \
     X(WORKERS)                                                                                                         \
     X(WORKER_MEMORY)                                                                                                   \
     X(MEMORY)                                                                                                          \

@@ -16,7 +16,18 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
     [PF_CONFIG_EMBEDDED] = {"embedded", 0, PF_OPTION_BOOL, "no", "", PF_FOR_SQL, true, 0, 1,
                             "Look for no server, run everything in this process and its workers"},
     [PF_CONFIG_REDIS_URL] = {"redis-url", 0, PF_OPTION_TEXT, "", "URL", PF_FOR_STACK, false, 0, 0,
-                             "Redis or Valkey: redis://host:port, rediss://…, unix:///socket; empty: start our own"},
+                             "Redis or Valkey, a server or any node of a cluster: rediss://user:password@host:port, "
+                             "redis://…, unix:///socket; empty: start our own"},
+    [PF_CONFIG_REDIS_CA] = {"redis-ca", 0, PF_OPTION_PATH, "", "FILE", PF_FOR_STACK, false, 0, 0,
+                            "Certificates that rediss:// trusts, PEM; empty: the system's"},
+    [PF_CONFIG_REDIS_PREFIX] = {"redis-prefix", 0, PF_OPTION_TEXT, "pf", "NAME", PF_FOR_STACK, false, 0, 0,
+                                "First part of all keys: stacks that share a Redis need different ones"},
+    [PF_CONFIG_REDIS_CONNECTIONS] = {"redis-connections", 0, PF_OPTION_INT, "256", "COUNT", PF_FOR_STACK, false, 4,
+                                     10000, "Connections of one process to one node of Redis at most"},
+    [PF_CONFIG_REDIS_ALLOW_INSECURE] =
+        {"redis-allow-insecure", 0, PF_OPTION_BOOL, "no", "", PF_FOR_STACK, false, 0, 1,
+         "Use a Redis on another host that has no TLS or no password: whoever reaches it can read and change "
+         "queries"},
     [PF_CONFIG_WORKERS] = {"workers", 0, PF_OPTION_INT, "0", "COUNT", PF_FOR_STACK, false, 0, 4096,
                            "Workers of the fleet at most; 0: one a core"},
     [PF_CONFIG_WORKER_MEMORY] = {"worker-memory", 0, PF_OPTION_BYTES, "0", "BYTES", PF_FOR_STACK, false, 0, 0,

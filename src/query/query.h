@@ -22,6 +22,9 @@ struct pf_stack_options {
     pf_str store_url;     /* file:///path */
     pf_str exchange_path; /* directory for slices; empty: tmpfs if there is one, else in the store */
     pf_str redis_url;     /* empty: a child of ours on a Unix socket */
+    pf_str redis_ca, redis_prefix;
+    int redis_connections; /* of this process, and of each worker, to one node; 0: 256 */
+    bool redis_allows_insecure;
     pf_str run_path;      /* sockets, logs of children; made if missing */
     int worker_count;     /* 0: cores */
     int64_t worker_memory_bytes, coordinator_memory_bytes; /* 0: a share of what the machine has */

@@ -138,6 +138,8 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
     options->store_url = pf_arena_str(stack->arena, given->store_url);
     options->exchange_path = pf_arena_str(stack->arena, given->exchange_path);
     options->redis_url = pf_arena_str(stack->arena, given->redis_url);
+    options->redis_ca = pf_arena_str(stack->arena, given->redis_ca);
+    options->redis_prefix = pf_arena_str(stack->arena, given->redis_prefix);
     options->run_path = pf_arena_str(stack->arena, given->run_path);
     if (options->worker_count == 0) options->worker_count = core_count();
     if (options->worker_count < 1 || options->worker_count > MAX_WORKERS) {
@@ -303,7 +305,14 @@ static enum pf_code start_last_locked(struct pf_stack *stack, struct pf_error *e
 /* ---- Redis and workers ---- */
 
 static enum pf_code start_sync_locked(struct pf_stack *stack, struct pf_error *err) {
-    struct pf_sync_options options = {.url = stack->options.redis_url};
+    const struct pf_stack_options *given = &stack->options;
+    struct pf_sync_options options = {
+        .url = given->redis_url,
+        .prefix = given->redis_prefix,
+        .ca_path = given->redis_ca.len ? given->redis_ca.ptr : NULL,
+        .max_connections = given->redis_connections,
+        .allows_insecure = given->redis_allows_insecure,
+    };
     if (options.url.len == 0) {
         struct pf_redis_options redis = {.run_path = stack->run_path.ptr};
         if (!stack->redis) PF_TRY(pf_redis_spawn(&redis, &stack->redis, err));
@@ -331,6 +340,10 @@ static enum pf_code make_worker_event(struct pf_stack *stack, struct pf_error *e
     pf_json_open_object(&out);
     pf_json_field_str(&out, "redis_url",
                       stack->redis ? pf_str_from_cstr(pf_redis_url(stack->redis)) : stack->options.redis_url);
+    pf_json_field_str(&out, "redis_ca", stack->options.redis_ca);
+    pf_json_field_str(&out, "redis_prefix", stack->options.redis_prefix);
+    pf_json_field_i64(&out, "redis_connections", stack->options.redis_connections);
+    pf_json_field_bool(&out, "redis_allows_insecure", stack->options.redis_allows_insecure);
     pf_json_field_str(&out, "exchange_path", stack->exchange_path);
     pf_json_field_str(&out, "run_path", stack->run_path);
     pf_json_field_str(&out, "disabled_optimizers", PF_STR(FRAGMENT_DISABLED_OPTIMIZERS));

@@ -139,6 +139,18 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
     return pf_session_open(worker->engine, &worker->session, err);
 }
 
+static enum pf_code open_sync(struct pf_worker *worker, pf_json *event, pf_str redis_url, struct pf_error *err) {
+    pf_str ca_path = pf_json_get_str(event, "redis_ca", PF_STR_EMPTY);
+    struct pf_sync_options options = {
+        .url = redis_url,
+        .prefix = pf_json_get_str(event, "redis_prefix", PF_STR_EMPTY),
+        .ca_path = ca_path.len ? pf_arena_cstr(worker->arena, ca_path) : NULL,
+        .max_connections = (int)pf_json_get_i64(event, "redis_connections", 0),
+        .allows_insecure = pf_json_get_bool(event, "redis_allows_insecure", false),
+    };
+    return pf_sync_open(&options, &worker->sync, err);
+}
+
 static enum pf_code open_parts(struct pf_worker *worker, pf_str event_json, struct pf_error *err) {
     pf_json *event = NULL;
     pf_str redis_url, exchange_path;
@@ -149,8 +161,7 @@ static enum pf_code open_parts(struct pf_worker *worker, pf_str event_json, stru
     worker->idle_ms = pf_json_get_i64(event, "idle_ms", 5000);
     worker->id = pf_runtime_worker_id(worker->arena);
     if (worker->id.len == 0) worker->id = pf_id_ulid(worker->arena);
-    struct pf_sync_options sync = {.url = redis_url};
-    PF_TRY(pf_sync_open(&sync, &worker->sync, err));
+    PF_TRY(open_sync(worker, event, redis_url, err));
     PF_TRY(open_engine(worker, event, exchange_path, err));
     int status = pthread_create(&worker->heart, NULL, beat_heart, worker);
     if (status != 0) PF_FAIL_ERRNO(err, status, "start the heartbeat thread");

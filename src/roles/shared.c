@@ -13,6 +13,10 @@ void stack_options_from(const struct pf_config *config, struct pf_stack_options 
     pf_stack_default_options(out_options);
     out_options->store_url = pf_config_text(config, PF_CONFIG_STORE_URL);
     out_options->redis_url = pf_config_text(config, PF_CONFIG_REDIS_URL);
+    out_options->redis_ca = pf_config_text(config, PF_CONFIG_REDIS_CA);
+    out_options->redis_prefix = pf_config_text(config, PF_CONFIG_REDIS_PREFIX);
+    out_options->redis_connections = (int)pf_config_number(config, PF_CONFIG_REDIS_CONNECTIONS);
+    out_options->redis_allows_insecure = pf_config_number(config, PF_CONFIG_REDIS_ALLOW_INSECURE) != 0;
     out_options->exchange_path = pf_config_text(config, PF_CONFIG_EXCHANGE_PATH);
     out_options->run_path = pf_config_text(config, PF_CONFIG_RUN_PATH);
     out_options->worker_count = (int)pf_config_number(config, PF_CONFIG_WORKERS);

@@ -4,6 +4,7 @@
 #include "sync/redis_tls.h"
 #include "sync/topology.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <string.h>
 
@@ -16,9 +17,9 @@ enum {
 };
 
 static bool is_this_host(const char *host) {
-    pf_str name = pf_str_from_cstr(host);
-    return pf_str_equal_nocase(name, PF_STR("localhost")) || pf_str_starts_with(name, PF_STR("127.")) ||
-           pf_str_equal(name, PF_STR("::1"));
+    struct in_addr address;
+    if (inet_pton(AF_INET, host, &address) == 1) return ntohl(address.s_addr) >> 24 == 127;
+    return pf_str_equal_nocase(pf_str_from_cstr(host), PF_STR("localhost")) || strcmp(host, "::1") == 0;
 }
 
 /* Statements and rows go over this connection, and who reaches the server can make workers do anything. */

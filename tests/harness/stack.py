@@ -88,8 +88,13 @@ class Stack:
         return [
             *(str(binary()), "serve", "--listen", f"127.0.0.1:{self.port}"),
             *("--store-url", self.store_url, "--workers", str(self.workers)),
-            *("--run-path", str(self.folder / "run"), *self.options),
+            *("--run-path", str(self.folder / "run"), *self.redis_options(), *self.options),
         ]
+
+    def redis_options(self):
+        """With PUFFIN_TEST_REDIS every stack uses that Redis, under keys of its own: see tests/redis/run."""
+        given = json.loads(os.environ.get("PUFFIN_TEST_REDIS", "[]"))
+        return [*given, "--redis-prefix", f"pf:{self.mark}"] if given else []
 
     def start(self, limit_s=START_LIMIT_S):
         (self.folder / "store").mkdir(parents=True, exist_ok=True)

@@ -97,6 +97,20 @@ static void redis_cli(struct pf_test *test, struct fixture *fixture, const char 
     CHECK_INT(system(line.ptr), 0);
 }
 
+TEST(refuses_other_hosts_without_protection) {
+    struct pf_sync *sync = NULL;
+    struct pf_sync_options options = {.url = PF_STR("redis://redis.invalid"), .connect_ms = 100};
+    CHECK_FAILS(pf_sync_open(&options, &sync, &test->err), PF_DENIED, "no TLS and no password");
+    CHECK_CONTAINS(test->err.message, "--redis-allow-insecure");
+    options.url = PF_STR("redis://:pw@10.0.0.1:6379");
+    CHECK_FAILS(pf_sync_open(&options, &sync, &test->err), PF_DENIED, "no TLS");
+    options.url = PF_STR("rediss://127.example:6379");
+    CHECK_FAILS(pf_sync_open(&options, &sync, &test->err), PF_DENIED, "no password");
+    options.url = PF_STR("redis://redis.invalid");
+    options.allows_insecure = true;
+    CHECK_CODE(pf_sync_open(&options, &sync, &test->err), PF_REMOTE);
+}
+
 TEST(logs_in) {
     struct fixture *fixture = open_fixture(test);
     redis_cli(test, fixture, "config set requirepass pw");
