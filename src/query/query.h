@@ -25,8 +25,8 @@ struct pf_stack_options {
     pf_str redis_ca, redis_prefix;
     int redis_connections; /* of this process, and of each worker, to one node; 0: 256 */
     bool redis_allows_insecure;
-    pf_str run_path;      /* sockets, logs of children; made if missing */
-    int worker_count;     /* 0: cores */
+    pf_str run_path;                                       /* sockets, logs of children; made if missing */
+    int worker_count;                                      /* 0: cores */
     int64_t worker_memory_bytes, coordinator_memory_bytes; /* 0: a share of what the machine has */
     int64_t lease_ms;       /* of a task; a worker that is silent for longer has lost it */
     int64_t worker_idle_ms; /* a worker without work for that long goes away */

@@ -356,8 +356,8 @@ static const char *const sources[SCRIPT_COUNT] = {
 };
 
 const char *const script_other_keys[SCRIPT_OTHER_KEYS] = {
-    "stages", "tasks", "attempts", "fails", "pending", "laned", "lanes", "running",
-    "owners", "claims", "starts", "marks", "done", "events", "vals",
+    "stages", "tasks",  "attempts", "fails", "pending", "laned",  "lanes", "running",
+    "owners", "claims", "starts",   "marks", "done",    "events", "vals",
 };
 
 bool script_is_of_query(enum sync_script script) {
