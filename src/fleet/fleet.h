@@ -57,6 +57,7 @@ struct pf_function {
     int64_t idle_ms;         /* a warm environment without work ends after that; 0: 60 s */
     int64_t init_ms;         /* from start to ready; 0: 30 s */
     int64_t timeout_ms;      /* of one invocation, after that the environment is killed; 0: 900 s */
+    const char *url_address; /* where its function URL listens, "127.0.0.1:0"; NULL: it has none */
 };
 
 struct pf_local_fleet_options {
@@ -73,6 +74,8 @@ enum pf_code pf_fleet_open_local(const struct pf_local_fleet_options *options, s
                                  struct pf_error *err) PF_MUST_CHECK;
 /* "127.0.0.1:41234": POST http://<address>/2015-03-31/functions/<name>/invocations */
 pf_str pf_fleet_local_address(const struct pf_fleet *fleet);
+/* "127.0.0.1:41235", where plain HTTP reaches the function; empty if it has no URL. */
+pf_str pf_fleet_local_url_address(struct pf_fleet *fleet, const char *function);
 
 /* --- inside a function --- */
 
@@ -107,5 +110,12 @@ enum pf_code pf_lambda_event_to_request(pf_str event, struct pf_arena *arena, st
 /* The answer as JSON; a streamed body is read to its end. PF_TOO_LARGE over 6 MiB. */
 enum pf_code pf_lambda_event_from_response(struct pf_http_response *response, bool is_head, struct pf_arena *arena,
                                            pf_str *out_answer, struct pf_error *err) PF_MUST_CHECK;
+
+/* The service's side of the same: a request as event (PF_TOO_LARGE over 6 MiB), and a function's answer as response.
+ * PF_INVALID or PF_REMOTE: it is no HTTP answer. */
+enum pf_code pf_lambda_event_from_request(const struct pf_http_request *request, pf_str *out_event,
+                                          struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_lambda_event_to_response(pf_str answer, struct pf_http_request *request,
+                                         struct pf_http_response *response, struct pf_error *err) PF_MUST_CHECK;
 
 #endif

@@ -1,57 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* HTTP requests as events of a function URL, payload format 2.0, and the answers to them. Pure.
+/* HTTP requests as events of a function URL, payload format 2.0, and the answers to them: the function's side. Pure.
  * https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads */
 #include "base/buf.h"
 #include "base/json.h"
+#include "fleet/event_body.h"
 #include "fleet/fleet.h"
 #include "net/net.h"
 
 #include <string.h>
 
 enum { STREAM_PIECE_BYTES = 64 << 10 };
-
-/* --- base64 (RFC 4648 section 4) --- */
-
-static int base64_value(char c) {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-static enum pf_code base64_decode(pf_str text, struct pf_arena *arena, pf_str *out_bytes, struct pf_error *err) {
-    while (text.len && text.ptr[text.len - 1] == '=') text.len--;
-    char *bytes = pf_arena_alloc(arena, text.len);
-    size_t length = 0;
-    unsigned held = 0;
-    int held_bits = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        int value = base64_value(text.ptr[i]);
-        if (value < 0) PF_FAIL(err, PF_INVALID, "the event's body is not base64");
-        held = held << 6 | (unsigned)value;
-        held_bits += 6;
-        if (held_bits >= 8) {
-            held_bits -= 8;
-            bytes[length++] = (char)(held >> held_bits & 0xff);
-        }
-        held &= 0xffff;
-    }
-    *out_bytes = pf_str_from(bytes, length);
-    return PF_OK;
-}
-
-static void put_base64(struct pf_buf *out, pf_str bytes) {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        size_t left = bytes.len - i;
-        unsigned a = (unsigned char)bytes.ptr[i];
-        unsigned b = left > 1 ? (unsigned char)bytes.ptr[i + 1] : 0;
-        unsigned c = left > 2 ? (unsigned char)bytes.ptr[i + 2] : 0;
-        char four[4] = {letters[a >> 2], letters[(a & 3) << 4 | b >> 4],
-                        left > 1 ? letters[(b & 15) << 2 | c >> 6] : '=', left > 2 ? letters[c & 63] : '='};
-        pf_buf_put(out, four, 4);
-    }
-}
 
 /* --- requests --- */
 
@@ -101,10 +59,7 @@ enum pf_code pf_lambda_event_to_request(pf_str event, struct pf_arena *arena, st
     request.is_head = pf_str_equal(request.method, PF_STR("HEAD"));
     if (request.is_head) request.method = PF_STR("GET");
     request.peer = pf_json_get_str(http, "sourceIp", PF_STR_EMPTY);
-    request.body = pf_json_get_str(root, "body", PF_STR_EMPTY);
-    if (pf_json_get_bool(root, "isBase64Encoded", false)) {
-        PF_TRY(base64_decode(request.body, arena, &request.body, err));
-    }
+    PF_TRY(event_body_read(root, arena, &request.body, err));
     read_headers(root, &request);
     *out_request = request;
     return PF_OK;
@@ -124,28 +79,6 @@ static enum pf_code read_stream(struct pf_http_stream *stream, struct pf_buf *bo
     }
     if (stream->end) stream->end(stream->context, code == PF_OK && is_over);
     return code;
-}
-
-/* Would it come back the same from a JSON string? */
-static bool is_text(pf_str bytes) {
-    for (size_t i = 0; i < bytes.len;) {
-        unsigned char c = (unsigned char)bytes.ptr[i++];
-        int more = c < 0x80                ? 0
-                   : c >= 0xc2 && c < 0xe0 ? 1
-                   : c >= 0xe0 && c < 0xf0 ? 2
-                   : c >= 0xf0 && c < 0xf5 ? 3
-                                           : -1;
-        if (more < 0 || i + (size_t)more > bytes.len || c == 0) return false;
-        unsigned char second = more ? (unsigned char)bytes.ptr[i] : 0;
-        if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) || (c == 0xf0 && second < 0x90) ||
-            (c == 0xf4 && second > 0x8f)) {
-            return false;
-        }
-        for (; more > 0; more--) {
-            if (((unsigned char)bytes.ptr[i++] & 0xc0) != 0x80) return false;
-        }
-    }
-    return true;
 }
 
 static bool is_cookie(const struct pf_http_field *field) {
@@ -182,23 +115,6 @@ static void put_headers(struct pf_json_out *out, const struct pf_http_fields *he
     pf_json_close_array(out);
 }
 
-static void put_body(struct pf_json_out *out, pf_str body) {
-    bool is_plain = is_text(body);
-    pf_json_field_bool(out, "isBase64Encoded", !is_plain);
-    pf_json_key(out, "body");
-    if (is_plain) {
-        pf_json_put_str(out, body);
-    } else {
-        struct pf_buf encoded;
-        pf_buf_init(&encoded, 2 * body.len + 16);
-        pf_buf_put_char(&encoded, '"');
-        put_base64(&encoded, body);
-        pf_buf_put_char(&encoded, '"');
-        pf_json_put_raw(out, pf_buf_view(&encoded));
-        pf_buf_clear(&encoded);
-    }
-}
-
 enum pf_code pf_lambda_event_from_response(struct pf_http_response *response, bool is_head, struct pf_arena *arena,
                                            pf_str *out_answer, struct pf_error *err) {
     struct pf_buf body, json;
@@ -218,7 +134,7 @@ enum pf_code pf_lambda_event_from_response(struct pf_http_response *response, bo
     pf_json_open_object(&out);
     pf_json_field_i64(&out, "statusCode", response->status);
     put_headers(&out, &response->headers, arena);
-    put_body(&out, body.len ? pf_buf_view(&body) : PF_STR(""));
+    event_body_put(&out, body.len ? pf_buf_view(&body) : PF_STR(""));
     pf_json_close_object(&out);
     pf_str text = PF_STR_EMPTY;
     if (code == PF_OK && (body.failed || pf_buf_finish(&json, "answer of a function", &text, NULL) != PF_OK)) {

@@ -305,6 +305,26 @@ static void local_list(struct pf_fleet *base, const char *name, struct pf_arena 
     *out_count = count;
 }
 
+static void stop_urls(struct local_fleet *fleet, int64_t drain_ms) {
+    for (size_t i = 0; i < fleet->function_count; i++) {
+        struct local_function *function = &fleet->functions[i];
+        if (function->url) function->url = pf_http_server_stop(function->url, drain_ms);
+    }
+}
+
+static enum pf_code start_urls(struct local_fleet *fleet, struct pf_error *err) {
+    for (size_t i = 0; i < fleet->function_count; i++) {
+        struct local_function *function = &fleet->functions[i];
+        if (!function->options.url_address) continue;
+        struct pf_http_server_options server = {.address = pf_str_from_cstr(function->options.url_address),
+                                                .max_body_bytes = PF_FLEET_MAX_EVENT_BYTES,
+                                                .handle = local_handle_url,
+                                                .context = function};
+        PF_TRY(pf_http_server_start(&server, &function->url, err));
+    }
+    return PF_OK;
+}
+
 static void free_fleet(struct local_fleet *fleet) {
     if (fleet->wake_fd >= 0) close(fleet->wake_fd);
     pthread_cond_destroy(&fleet->quiet);
@@ -322,6 +342,7 @@ static void local_close(struct pf_fleet *base) {
     pthread_mutex_lock(&fleet->mutex);
     while (fleet->callers > 0) pthread_cond_wait(&fleet->quiet, &fleet->mutex);
     pthread_mutex_unlock(&fleet->mutex);
+    stop_urls(fleet, 500);
     pf_http_server_stop(fleet->server, 500);
     free_fleet(fleet);
 }
@@ -358,6 +379,7 @@ static void copy_function(struct pf_arena *arena, const struct pf_function *from
     options->directory = copy_text(arena, from->directory);
     options->log_path = copy_text(arena, from->log_path);
     options->handler = copy_text(arena, from->handler);
+    options->url_address = copy_text(arena, from->url_address);
     options->max_environments = from->max_environments > 0 ? from->max_environments : 1;
     options->memory_bytes = or_default(from->memory_bytes, DEFAULT_MEMORY_BYTES);
     options->idle_ms = or_default(from->idle_ms, DEFAULT_IDLE_MS);
@@ -376,6 +398,7 @@ enum pf_code pf_fleet_open_local(const struct pf_local_fleet_options *options, s
     fleet->function_count = options->function_count;
     for (size_t i = 0; i < options->function_count; i++) {
         copy_function(arena, &options->functions[i], &fleet->functions[i]);
+        fleet->functions[i].fleet = fleet;
     }
     fleet->on_worker_lost = options->on_worker_lost;
     fleet->context = options->context;
@@ -398,8 +421,19 @@ enum pf_code pf_fleet_open_local(const struct pf_local_fleet_options *options, s
         free_fleet(fleet);
         return code;
     }
+    code = start_urls(fleet, err);
+    if (code != PF_OK) {
+        local_close(&fleet->base);
+        return code;
+    }
     *out_fleet = &fleet->base;
     return PF_OK;
+}
+
+pf_str pf_fleet_local_url_address(struct pf_fleet *fleet, const char *function) {
+    assert(fleet->backend == &local_backend);
+    const struct local_function *found = local_find(local_of(fleet), pf_str_from_cstr(function));
+    return found && found->url ? pf_http_server_address(found->url) : PF_STR_EMPTY;
 }
 
 pf_str pf_fleet_local_address(const struct pf_fleet *fleet) {

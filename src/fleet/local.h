@@ -54,6 +54,8 @@ struct environment {
 struct local_function {
     struct pf_function options; /* fixed; strings in the fleet's arena */
     pf_str arn;                 /* fixed */
+    struct local_fleet *fleet;  /* fixed */
+    struct pf_http_server *url; /* fixed; NULL: no function URL */
     struct environment *environments;
     struct invocation *queue_head, *queue_tail;
     int queued, running, environment_count;
@@ -101,6 +103,7 @@ struct invocation *local_pop_locked(struct local_function *function);
 pf_str local_error_json(struct pf_arena *arena, const char *type, pf_str message);
 
 void local_handle_invoke(void *fleet, struct pf_http_request *request, struct pf_http_response *response);
+void local_handle_url(void *function, struct pf_http_request *request, struct pf_http_response *response);
 void local_handle_runtime(void *environment, struct pf_http_request *request, struct pf_http_response *response);
 void *local_run_monitor(void *fleet);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* HTTP events of function URLs; an answer made of what was read is itself readable JSON. */
+/* HTTP events of function URLs, and answers to them; an answer made of what was read is itself readable JSON. */
 #include "base/json.h"
 #include "fleet/fleet.h"
 #include "net/net.h"
@@ -19,6 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         assert(pf_json_parse(answer, arena, "answer", &root, NULL) == PF_OK);
     }
     (void)pf_lambda_event_is_http(event);
+    struct pf_http_request asked = {.arena = arena, .method = PF_STR("GET"), .target = PF_STR("/")};
+    struct pf_http_response given = {.status = 200};
+    (void)!pf_lambda_event_to_response(event, &asked, &given, NULL);
     pf_arena_free(arena);
     return 0;
 }

@@ -102,3 +102,68 @@ TEST(reads_streams_to_their_end) {
     CHECK_INT(source.ended, 5);
     CHECK_INT(source.completed, 2);
 }
+
+/* --- the service's side --- */
+
+static struct pf_http_request request_of(struct pf_test *test, const char *method, const char *target, pf_str body) {
+    struct pf_http_request request = {.arena = test->arena,
+                                      .method = pf_str_from_cstr(method),
+                                      .target = pf_str_from_cstr(target),
+                                      .peer = PF_STR("127.0.0.1:4711"),
+                                      .body = body};
+    return request;
+}
+
+TEST(a_request_comes_back_the_same_from_its_event) {
+    struct pf_http_request request = request_of(test, "POST", "/a%2Fb?x=1&y=%20", PF_STR("\xff\x01")), back;
+    pf_http_fields_add(&request.headers, test->arena, PF_STR("X-One"), PF_STR("a"));
+    pf_http_fields_add(&request.headers, test->arena, PF_STR("x-one"), PF_STR("b"));
+    pf_http_fields_add(&request.headers, test->arena, PF_STR("Cookie"), PF_STR("c=1; d=2"));
+    pf_str event;
+    CHECK_OK(pf_lambda_event_from_request(&request, &event, &test->err));
+    CHECK_TRUE(pf_lambda_event_is_http(event));
+    CHECK_OK(pf_lambda_event_to_request(event, test->arena, &back, &test->err));
+    CHECK_STR(back.method, "POST");
+    CHECK_STR(back.target, "/a%2Fb?x=1&y=%20");
+    CHECK_STR(back.path, "/a/b");
+    CHECK_STR(back.body, "\xff\x01");
+    CHECK_STR(back.peer, "127.0.0.1");
+    CHECK_STR(pf_http_header(&back.headers, "X-One"), "a,b");
+    CHECK_STR(pf_http_header(&back.headers, "cookie"), "c=1; d=2");
+}
+
+TEST(an_event_has_a_limit) {
+    char *large = pf_arena_alloc(test->arena, PF_FLEET_MAX_EVENT_BYTES);
+    memset(large, 'x', PF_FLEET_MAX_EVENT_BYTES);
+    struct pf_http_request request = request_of(test, "POST", "/", pf_str_from(large, PF_FLEET_MAX_EVENT_BYTES));
+    pf_str event;
+    CHECK_FAILS(pf_lambda_event_from_request(&request, &event, &test->err), PF_TOO_LARGE, "6 MiB");
+}
+
+TEST(reads_answers) {
+    struct pf_http_request request = request_of(test, "GET", "/", PF_STR_EMPTY);
+    struct pf_http_response response = {.status = 200};
+    CHECK_OK(
+        pf_lambda_event_to_response(PF_STR("{\"statusCode\":404,\"headers\":{\"ETag\":\"x\"},\"cookies\":[\"a=1\"],"
+                                           "\"body\":\"/wE=\",\"isBase64Encoded\":true}"),
+                                    &request, &response, &test->err));
+    CHECK_INT(response.status, 404);
+    CHECK_STR(response.body, "\xff\x01");
+    CHECK_STR(pf_http_header(&response.headers, "etag"), "x");
+    CHECK_STR(pf_http_header(&response.headers, "Set-Cookie"), "a=1");
+}
+
+TEST(refuses_answers_that_are_none) {
+    static const char *const answers[] = {"",
+                                          "null",
+                                          "[]",
+                                          "{}",
+                                          "{\"statusCode\":99}",
+                                          "{\"statusCode\":\"ok\"}",
+                                          "{\"statusCode\":200,\"body\":\"?\",\"isBase64Encoded\":true}"};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        struct pf_http_request request = request_of(test, "GET", "/", PF_STR_EMPTY);
+        struct pf_http_response response = {.status = 200};
+        CHECK_TRUE(pf_lambda_event_to_response(pf_str_from_cstr(answers[i]), &request, &response, &test->err) != PF_OK);
+    }
+}

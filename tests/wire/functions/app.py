@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A function as users write them: what to do is in the event."""
 
+import json
 import os
 import time
 
@@ -15,6 +16,8 @@ CALLS = 0
 def handler(event, context):
     global CALLS  # pylint: disable=global-statement
     CALLS += 1
+    if "requestContext" in event:
+        return answer_http(event)
     action = event.get("action", "echo")
     if action == "echo":
         return {"event": event, "calls": CALLS, "pid": os.getpid()}
@@ -37,3 +40,15 @@ def handler(event, context):
         with open(event["path"], "w", encoding="ascii") as file:
             file.write("here")
     return None
+
+
+def answer_http(event):
+    path, method = event["rawPath"], event["requestContext"]["http"]["method"]
+    if path == "/raise":
+        raise Refusal("not today")
+    if path == "/nothing":
+        return {"statusCode": 7}
+    if path == "/bytes":
+        return {"statusCode": 200, "headers": {"Content-Type": "application/octet-stream"}, "body": event["body"],
+                "isBase64Encoded": event["isBase64Encoded"]}
+    return {"statusCode": 201, "headers": {"X-Method": method}, "cookies": ["a=1", "b=2"], "body": json.dumps(event)}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The local fleet as a program: fleet_tool NAME ENVIRONMENTS LOG DIRECTORY COMMAND… [-- NAME …]
- * Prints the address of its Invoke side, then "lost <worker>" for each environment that died, until its input ends. */
+ * Prints the address of its Invoke side, "url <name> <address>" for the function URL of each, then "lost <worker>" for
+ * each environment that died, until its input ends. */
 #include "fleet/fleet.h"
 
 #include <stdio.h>
@@ -25,7 +26,8 @@ int main(int argc, char **argv) {
                                                 .log_path = argv[i + 2],
                                                 .directory = argv[i + 3],
                                                 .argv = (const char *const *)&argv[i + 4],
-                                                .timeout_ms = 8000};
+                                                .timeout_ms = 8000,
+                                                .url_address = "127.0.0.1:0"};
         for (i += 4; i < argc && strcmp(argv[i], "--") != 0; i++) {
         }
         if (i < argc) argv[i++] = NULL;
@@ -39,6 +41,9 @@ int main(int argc, char **argv) {
         return 1;
     }
     printf("%.*s\n", PF_STR_ARG(pf_fleet_local_address(fleet)));
+    for (size_t i = 0; i < count; i++) {
+        printf("url %s %.*s\n", functions[i].name, PF_STR_ARG(pf_fleet_local_url_address(fleet, functions[i].name)));
+    }
     fflush(stdout);
     for (char byte; read(STDIN_FILENO, &byte, 1) > 0;) {
     }
