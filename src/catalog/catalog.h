@@ -88,16 +88,27 @@ struct pf_scan_file {
     pf_str local_path; /* absolute; empty where there is none */
     int64_t size_bytes, row_count;
     const struct pf_data_file *entry; /* partition, statistics, split offsets: as far as the writer gave them */
+    const uint32_t *deletes;          /* that apply to it: positions in the list's `deletes`, ascending */
+    size_t delete_count;
+    int scope; /* see pf_delete_index_scope */
+};
+struct pf_delete_file {
+    pf_str path, key, local_path; /* as of a scan file */
+    const struct pf_data_file *entry;
+    int scope;
 };
 struct pf_file_list {
     struct pf_scan_file *files; /* in the order of the manifests */
     size_t count;
-    int64_t row_count, size_bytes; /* sums over `files` */
+    struct pf_delete_file *deletes; /* those that apply to some of `files`, and perhaps others */
+    size_t delete_count;
+    int64_t row_count, size_bytes; /* sums over `files`, deleted rows included */
     int64_t skipped_file_count;    /* pruned by statistics or partition, in manifests that were read */
     int manifest_count, skipped_manifest_count, read_manifest_count; /* read: not from the cache */
 };
-/* The files that may have rows for which all predicates hold. PF_UNSUPPORTED for tables with delete files and the
- * like (pf_data_file_check). PF_DENIED for files outside the store and the foreign roots. */
+/* The files that may have rows for which all predicates hold, each with the delete files that apply to it.
+ * PF_UNSUPPORTED for files in other formats and the like (pf_data_file_check). PF_DENIED for files outside the store and
+ * the foreign roots. */
 enum pf_code pf_catalog_plan_files(struct pf_catalog *catalog, const struct pf_table *table,
                                    const struct pf_predicate *predicates, size_t predicate_count,
                                    struct pf_arena *arena, struct pf_file_list *out_list, struct pf_error *err)

@@ -2,12 +2,82 @@
 /* Which files a scan reads: manifest list -> manifests that may matter -> files that may matter. */
 #include "catalog/catalog_internal.h"
 
-static enum pf_code add_file(struct pf_catalog *catalog, const struct pf_table *table, const struct pf_data_file *entry,
-                             struct pf_arena *arena, struct pf_file_list *list, struct pf_error *err) {
+struct planning {
+    struct pf_catalog *catalog;
+    const struct pf_table *table;
+    const struct pf_pruner *pruner;
+    const struct pf_manifest_list *all;
+    const struct pf_manifest **manifests;  /* by position in `all`; NULL: skipped */
+    const struct pf_delete_index *deletes; /* NULL: there are none */
+    struct pf_arena *arena;
+    struct pf_file_list list;
+};
+
+static enum pf_code locate(const struct planning *plan, const char *what, pf_str path, struct catalog_place *out_place,
+                           struct pf_error *err) {
+    enum pf_code code = catalog_locate(plan->catalog, path, plan->arena, out_place, err);
+    if (code == PF_OK) return PF_OK;
+    return pf_error_wrap(err, code, "table %.*s: %s file", PF_STR_ARG(plan->table->full_name), what);
+}
+
+static enum pf_code check(const struct planning *plan, const struct pf_data_file *entry, struct pf_error *err) {
+    return pf_data_file_check(entry, plan->table->full_name, plan->table->snapshot->id, err);
+}
+
+/* ---- delete files ---- */
+
+static enum pf_code add_delete(struct planning *plan, const struct pf_data_file *entry, struct pf_error *err) {
     struct catalog_place place;
-    enum pf_code code = catalog_locate(catalog, entry->path, arena, &place, err);
-    if (code != PF_OK) return pf_error_wrap(err, code, "table %.*s: data file", PF_STR_ARG(table->full_name));
-    list->files[list->count++] = (struct pf_scan_file){
+    PF_TRY(check(plan, entry, err));
+    PF_TRY(locate(plan, "delete", entry->path, &place, err));
+    plan->list.deletes[plan->list.delete_count++] =
+        (struct pf_delete_file){.path = entry->path, .key = place.key, .local_path = place.local_path, .entry = entry};
+    return PF_OK;
+}
+
+static size_t count_entries(const struct planning *plan, enum pf_manifest_content content) {
+    size_t count = 0;
+    for (size_t i = 0; i < plan->all->count; i++) {
+        bool counts = plan->manifests[i] && plan->all->manifests[i].content == content;
+        if (counts) count += plan->manifests[i]->count;
+    }
+    return count;
+}
+
+/* A delete file is of use only where its partition is: statistics of its columns are not looked at, since a row that a
+ * predicate wants may be deleted by keys that the predicate says nothing about. */
+static enum pf_code index_deletes(struct planning *plan, struct pf_error *err) {
+    size_t most = count_entries(plan, PF_MANIFEST_DELETES);
+    if (most == 0) return PF_OK;
+    plan->list.deletes = PF_ARENA_ARRAY(plan->arena, struct pf_delete_file, most);
+    for (size_t i = 0; i < plan->all->count; i++) {
+        const struct pf_manifest *manifest = plan->manifests[i];
+        if (!manifest || plan->all->manifests[i].content != PF_MANIFEST_DELETES) continue;
+        for (size_t k = 0; k < manifest->count; k++) {
+            bool is_live = manifest->files[k].status != PF_ENTRY_DELETED;
+            if (is_live && pf_pruner_keeps_partition(plan->pruner, &manifest->files[k])) {
+                PF_TRY(add_delete(plan, &manifest->files[k], err));
+            }
+        }
+    }
+    size_t count = plan->list.delete_count;
+    const struct pf_data_file **entries = PF_ARENA_ARRAY(plan->arena, const struct pf_data_file *, count);
+    for (size_t i = 0; i < count; i++) entries[i] = plan->list.deletes[i].entry;
+    struct pf_delete_index *index;
+    enum pf_code code = pf_delete_index_new(plan->table->metadata, entries, count, plan->arena, &index, err);
+    if (code != PF_OK) return pf_error_wrap(err, code, "table %.*s", PF_STR_ARG(plan->table->full_name));
+    for (size_t i = 0; i < count; i++) plan->list.deletes[i].scope = pf_delete_index_scope(index, entries[i]);
+    plan->deletes = index;
+    return PF_OK;
+}
+
+/* ---- data files ---- */
+
+static enum pf_code add_file(struct planning *plan, const struct pf_data_file *entry, struct pf_error *err) {
+    struct catalog_place place;
+    struct pf_file_list *list = &plan->list;
+    PF_TRY(locate(plan, "data", entry->path, &place, err));
+    struct pf_scan_file file = {
         .path = entry->path,
         .key = place.key,
         .local_path = place.local_path,
@@ -15,58 +85,69 @@ static enum pf_code add_file(struct pf_catalog *catalog, const struct pf_table *
         .row_count = entry->record_count,
         .entry = entry,
     };
+    if (plan->deletes) {
+        enum pf_code code =
+            pf_delete_index_find(plan->deletes, entry, plan->arena, &file.deletes, &file.delete_count, err);
+        if (code != PF_OK) return pf_error_wrap(err, code, "table %.*s", PF_STR_ARG(plan->table->full_name));
+        if (file.delete_count) file.scope = pf_delete_index_scope(plan->deletes, entry);
+    }
+    list->files[list->count++] = file;
     list->row_count += entry->record_count;
     list->size_bytes += entry->size_bytes;
     return PF_OK;
 }
 
-static enum pf_code add_files(struct pf_catalog *catalog, const struct pf_table *table,
-                              const struct pf_manifest *manifest, const struct pf_pruner *pruner,
-                              struct pf_arena *arena, struct pf_file_list *list, struct pf_error *err) {
+static enum pf_code add_files(struct planning *plan, const struct pf_manifest *manifest, struct pf_error *err) {
     for (size_t i = 0; i < manifest->count; i++) {
         const struct pf_data_file *entry = &manifest->files[i];
         if (entry->status == PF_ENTRY_DELETED) continue;
-        PF_TRY(pf_data_file_check(entry, table->full_name, table->snapshot->id, err));
-        if (pf_pruner_keeps_file(pruner, entry)) {
-            PF_TRY(add_file(catalog, table, entry, arena, list, err));
+        PF_TRY(check(plan, entry, err));
+        if (pf_pruner_keeps_file(plan->pruner, entry)) {
+            PF_TRY(add_file(plan, entry, err));
         } else {
-            list->skipped_file_count++;
+            plan->list.skipped_file_count++;
         }
     }
     return PF_OK;
 }
 
-enum pf_code pf_catalog_plan_files(struct pf_catalog *catalog, const struct pf_table *table,
-                                   const struct pf_predicate *predicates, size_t predicate_count,
-                                   struct pf_arena *arena, struct pf_file_list *out_list, struct pf_error *err) {
-    struct pf_file_list list = {0};
-    const struct pf_manifest_list *all;
-    if (!table->snapshot) {
-        *out_list = list;
-        return PF_OK;
-    }
-    PF_TRY(catalog_get_manifest_list(catalog, table, arena, &all, err));
-    struct pf_pruner *pruner = pf_pruner_new(table->metadata, table->schema, predicates, predicate_count, arena);
-    const struct pf_manifest_file **wanted = PF_ARENA_ARRAY(arena, const struct pf_manifest_file *, all->count);
+static enum pf_code read_manifests(struct planning *plan, struct pf_error *err) {
+    const struct pf_manifest_list *all = plan->all;
+    struct pf_file_list *list = &plan->list;
+    const struct pf_manifest_file **wanted = PF_ARENA_ARRAY(plan->arena, const struct pf_manifest_file *, all->count);
     for (size_t i = 0; i < all->count; i++) {
         const struct pf_manifest_file *file = &all->manifests[i];
         if (pf_manifest_file_is_dead(file)) continue;
-        list.manifest_count++;
-        if (pf_pruner_keeps_manifest(pruner, file)) {
+        list->manifest_count++;
+        if (pf_pruner_keeps_manifest(plan->pruner, file)) {
             wanted[i] = file;
         } else {
-            list.skipped_manifest_count++;
+            list->skipped_manifest_count++;
         }
     }
-    const struct pf_manifest **manifests = PF_ARENA_ARRAY(arena, const struct pf_manifest *, all->count);
-    PF_TRY(catalog_get_manifests(catalog, table, wanted, all->count, arena, manifests, &list.read_manifest_count, err));
-    size_t most = 0;
-    for (size_t i = 0; i < all->count; i++) most += manifests[i] ? manifests[i]->count : 0;
-    list.files = PF_ARENA_ARRAY(arena, struct pf_scan_file, most);
-    for (size_t i = 0; i < all->count; i++) {
-        if (manifests[i]) PF_TRY(add_files(catalog, table, manifests[i], pruner, arena, &list, err));
+    plan->manifests = PF_ARENA_ARRAY(plan->arena, const struct pf_manifest *, all->count);
+    return catalog_get_manifests(plan->catalog, plan->table, wanted, all->count, plan->arena, plan->manifests,
+                                 &list->read_manifest_count, err);
+}
+
+enum pf_code pf_catalog_plan_files(struct pf_catalog *catalog, const struct pf_table *table,
+                                   const struct pf_predicate *predicates, size_t predicate_count,
+                                   struct pf_arena *arena, struct pf_file_list *out_list, struct pf_error *err) {
+    struct planning plan = {.catalog = catalog, .table = table, .arena = arena};
+    if (!table->snapshot) {
+        *out_list = plan.list;
+        return PF_OK;
     }
-    *out_list = list;
+    PF_TRY(catalog_get_manifest_list(catalog, table, arena, &plan.all, err));
+    plan.pruner = pf_pruner_new(table->metadata, table->schema, predicates, predicate_count, arena);
+    PF_TRY(read_manifests(&plan, err));
+    PF_TRY(index_deletes(&plan, err));
+    plan.list.files = PF_ARENA_ARRAY(arena, struct pf_scan_file, count_entries(&plan, PF_MANIFEST_DATA));
+    for (size_t i = 0; i < plan.all->count; i++) {
+        bool is_data = plan.manifests[i] && plan.all->manifests[i].content == PF_MANIFEST_DATA;
+        if (is_data) PF_TRY(add_files(&plan, plan.manifests[i], err));
+    }
+    *out_list = plan.list;
     return PF_OK;
 }
 
@@ -77,7 +158,8 @@ static enum pf_code count_all_files(struct pf_catalog *catalog, const struct pf_
                                     struct pf_table_totals *out_totals, struct pf_error *err) {
     struct pf_file_list files;
     PF_TRY(pf_catalog_plan_files(catalog, table, NULL, 0, arena, &files, err));
-    *out_totals = (struct pf_table_totals){files.row_count, files.size_bytes, (int64_t)files.count, true};
+    *out_totals =
+        (struct pf_table_totals){files.row_count, files.size_bytes, (int64_t)files.count, !files.delete_count};
     return PF_OK;
 }
 

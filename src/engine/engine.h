@@ -302,4 +302,22 @@ enum pf_code pf_out_vec_resize_list(struct pf_out_vec *vec, uint64_t size, struc
 enum pf_code pf_engine_register_scan(struct pf_engine *engine, const struct pf_table_function *function,
                                      struct pf_error *err) PF_MUST_CHECK;
 
+/* A condition on two numbers of a row: SELECT ... WHERE name('constant text', a, b), a and b BIGINT and never NULL. */
+struct pf_filter_io;
+struct pf_row_filter {
+    const char *name;
+    void *context; /* outlives the engine */
+    /* Per thread, before its first rows; `io` is valid during the call only. */
+    enum pf_code (*open)(void *context, struct pf_filter_io *io, pf_str parameter, void **out_filter,
+                         struct pf_error *err);
+    void (*test)(void *filter, const int64_t *a, const int64_t *b, uint64_t count, bool *out_results);
+    void (*close)(void *filter);
+};
+enum pf_code pf_engine_register_filter(struct pf_engine *engine, const struct pf_row_filter *function,
+                                       struct pf_error *err) PF_MUST_CHECK;
+/* For `open`: the engine, of which it may open a session, and bytes of a file that SQL may read. */
+struct pf_engine *pf_filter_io_engine(struct pf_filter_io *io);
+enum pf_code pf_filter_io_read(struct pf_filter_io *io, pf_str path, int64_t offset, size_t size_bytes,
+                               struct pf_arena *arena, pf_str *out_bytes, struct pf_error *err) PF_MUST_CHECK;
+
 #endif

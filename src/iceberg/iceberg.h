@@ -320,13 +320,57 @@ enum pf_code pf_manifest_read(pf_str bytes, const struct pf_manifest_file *file,
 enum pf_code pf_manifest_list_from_paths(const struct pf_snapshot *snapshot, struct pf_arena *arena,
                                          struct pf_manifest_list *out_list, struct pf_error *err) PF_MUST_CHECK;
 
-/* PF_UNSUPPORTED, naming table, snapshot and file, for what must not be read as plain Parquet: delete files, deletion
- * vectors, encrypted files, ORC, Avro. Call it for every entry that isn't PF_ENTRY_DELETED, those of delete manifests
- * too. */
+/* PF_UNSUPPORTED, naming table, snapshot and file, for what can't be read: encrypted files, ORC, Avro. Call it for every
+ * entry that isn't PF_ENTRY_DELETED, those of delete manifests too. */
 enum pf_code pf_data_file_check(const struct pf_data_file *file, pf_str table_name, int64_t snapshot_id,
                                 struct pf_error *err) PF_MUST_CHECK;
 /* True if every file of it is gone: it need not be read. */
 bool pf_manifest_file_is_dead(const struct pf_manifest_file *file);
+
+/* ---- deleted rows ---- */
+
+/* A set of row positions. Read-only once made: threads may share it. */
+struct pf_deleted_rows;
+
+/* A blob "deletion-vector-v1" (spec, Deletion Vectors): what lies at content_offset of the Puffin file. The set looks
+ * into `blob`, which must outlive it. PF_CORRUPT if anything about it is wrong, its checksum first. */
+enum pf_code pf_deletion_vector_read(pf_str blob, struct pf_arena *arena, struct pf_deleted_rows **out_rows,
+                                     struct pf_error *err) PF_MUST_CHECK;
+/* Of position delete files: in any order, with repetitions; `positions` is sorted in place. */
+struct pf_deleted_rows *pf_deleted_rows_from(int64_t *positions, size_t count, struct pf_arena *arena);
+/* `hint` begins as 0 and makes the next question for a position near by cheap. */
+bool pf_deleted_rows_has(const struct pf_deleted_rows *rows, int64_t position, size_t *hint);
+int64_t pf_deleted_rows_count(const struct pf_deleted_rows *rows);
+
+struct pf_puffin_blob {
+    pf_str type, compression; /* "deletion-vector-v1"; empty: not compressed */
+    int64_t snapshot_id, sequence_number, offset, size_bytes;
+    pf_str referenced_data_file; /* of deletion vectors; empty and -1: not said */
+    int64_t cardinality;
+};
+struct pf_puffin {
+    struct pf_puffin_blob *blobs;
+    size_t blob_count;
+};
+/* What a Puffin file says to be in it. Deletion vectors are read without: manifests say where they lie. */
+enum pf_code pf_puffin_read(pf_str file, pf_str path, struct pf_arena *arena, struct pf_puffin *out_puffin,
+                            struct pf_error *err) PF_MUST_CHECK;
+
+/* Which delete files apply to which data files (spec, Scan Planning). */
+struct pf_delete_index;
+
+/* `deletes` are live entries of delete manifests; they and `metadata` must outlive the index. PF_CORRUPT where a
+ * delete file contradicts itself. */
+enum pf_code pf_delete_index_new(const struct pf_table_metadata *metadata, const struct pf_data_file *const *deletes,
+                                 size_t count, struct pf_arena *arena, struct pf_delete_index **out_index,
+                                 struct pf_error *err) PF_MUST_CHECK;
+/* Positions in `deletes` of those that apply to the data file, ascending. */
+enum pf_code pf_delete_index_find(const struct pf_delete_index *index, const struct pf_data_file *file,
+                                  struct pf_arena *arena, const uint32_t **out_found, size_t *out_count,
+                                  struct pf_error *err) PF_MUST_CHECK;
+/* Files and equality deletes of the same scope have the same partition. 0: a delete file that applies to all, or a data
+ * file whose partition has no equality deletes. */
+int pf_delete_index_scope(const struct pf_delete_index *index, const struct pf_data_file *file);
 
 /* ---- pruning ---- */
 
@@ -339,6 +383,8 @@ struct pf_pruner *pf_pruner_new(const struct pf_table_metadata *metadata, const 
                                 const struct pf_predicate *predicates, size_t count, struct pf_arena *arena);
 bool pf_pruner_keeps_manifest(const struct pf_pruner *pruner, const struct pf_manifest_file *file);
 bool pf_pruner_keeps_file(const struct pf_pruner *pruner, const struct pf_data_file *file);
+/* Looks at the partition only: for delete files. */
+bool pf_pruner_keeps_partition(const struct pf_pruner *pruner, const struct pf_data_file *file);
 /* The columns whose statistics it looks at. */
 struct pf_manifest_columns pf_pruner_field_ids(const struct pf_pruner *pruner);
 
@@ -354,6 +400,13 @@ struct pf_read_mapping {
 enum pf_code pf_iceberg_read_mapping(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
                                      const pf_str *wanted, size_t wanted_count, struct pf_arena *arena,
                                      struct pf_read_mapping *out_mapping, struct pf_error *err) PF_MUST_CHECK;
+/* All columns of the schema by field id, and behind them dropped ones (at top level, of any schema of the table), under
+ * the names of pf_iceberg_dropped_column_name. */
+enum pf_code pf_iceberg_read_mapping_dropped(const struct pf_table_metadata *metadata,
+                                             const struct pf_iceberg_schema *schema, const int *dropped_ids,
+                                             size_t dropped_count, struct pf_arena *arena,
+                                             struct pf_read_mapping *out_mapping, struct pf_error *err) PF_MUST_CHECK;
+pf_str pf_iceberg_dropped_column_name(int id, struct pf_arena *arena);
 
 /* ---- writing ---- */
 

@@ -284,6 +284,13 @@ static void inherit(const struct pf_manifest_file *manifest, struct pf_data_file
     if (file->file_sequence_number < 0 && inherits) file->file_sequence_number = manifest->sequence_number;
 }
 
+/* Files without a first row id of their own share out the manifest's, in order (v3, Row Lineage). */
+static void inherit_row_id(struct pf_data_file *file, int64_t *next_row_id) {
+    if (*next_row_id < 0 || file->first_row_id >= 0 || file->status == PF_ENTRY_DELETED) return;
+    file->first_row_id = *next_row_id;
+    if (__builtin_add_overflow(*next_row_id, file->record_count, next_row_id)) *next_row_id = -1;
+}
+
 static void read_entry(struct reader *reader, struct avro_cursor *cursor, const struct avro_type *root,
                        struct pf_data_file *file) {
     int64_t status = -1;
@@ -420,6 +427,7 @@ static enum pf_code read_manifest(struct reader *reader, pf_str bytes, const str
     struct avro_file avro;
     struct avro_cursor cursor;
     size_t count, capacity = 0;
+    int64_t next_row_id = reader->file->content == PF_MANIFEST_DATA ? reader->file->first_row_id : -1;
     PF_TRY(open_manifest(reader, bytes, metadata, &avro, err));
     for (;;) {
         PF_TRY(avro_file_next_block(&avro, reader->arena, &count, &cursor, err));
@@ -428,6 +436,7 @@ static enum pf_code read_manifest(struct reader *reader, pf_str bytes, const str
             struct pf_data_file file;
             read_entry(reader, &cursor, avro.schema, &file);
             if (cursor.failed) PF_FAIL(err, PF_CORRUPT, "entry %zu: %s", manifest->count, cursor.failed);
+            inherit_row_id(&file, &next_row_id);
             PF_ARENA_PUSH(reader->arena, manifest->files, manifest->count, capacity) = file;
         }
     }
@@ -446,31 +455,21 @@ enum pf_code pf_manifest_read(pf_str bytes, const struct pf_manifest_file *file,
     return PF_OK;
 }
 
-/* ---- what can be read as plain Parquet ---- */
-
-static const char *delete_kind(const struct pf_data_file *file) {
-    if (file->content == PF_FILE_EQUALITY_DELETES) return "equality deletes";
-    bool is_vector = pf_str_equal(file->format, PF_STR("PUFFIN")) || file->content_offset >= 0;
-    return is_vector ? "deletion vectors" : "position deletes";
-}
+/* ---- what can be read ---- */
 
 enum pf_code pf_data_file_check(const struct pf_data_file *file, pf_str table_name, int64_t snapshot_id,
                                 struct pf_error *err) {
-    if (file->content != PF_FILE_DATA) {
-        PF_FAIL(err, PF_UNSUPPORTED,
-                "table %.*s has %s in snapshot %lld (file '%.*s'): not supported yet; rewrite its data files "
-                "(compaction) with the engine that wrote them, or read it with that engine",
-                PF_STR_ARG(table_name), delete_kind(file), (long long)snapshot_id, PF_STR_ARG(file->path));
-    }
+    const char *what = file->content == PF_FILE_DATA ? "data" : "delete";
+    bool is_vector = file->content == PF_FILE_POSITION_DELETES && pf_str_equal(file->format, PF_STR("PUFFIN"));
     if (file->key_metadata.len) {
-        PF_FAIL(err, PF_UNSUPPORTED, "table %.*s: data file '%.*s' of snapshot %lld is encrypted: not supported",
-                PF_STR_ARG(table_name), PF_STR_ARG(file->path), (long long)snapshot_id);
+        PF_FAIL(err, PF_UNSUPPORTED, "table %.*s: %s file '%.*s' of snapshot %lld is encrypted: not supported",
+                PF_STR_ARG(table_name), what, PF_STR_ARG(file->path), (long long)snapshot_id);
     }
-    if (!pf_str_equal(file->format, PF_STR("PARQUET"))) {
+    if (!is_vector && !pf_str_equal(file->format, PF_STR("PARQUET"))) {
         PF_FAIL(err, PF_UNSUPPORTED,
-                "table %.*s: data file '%.*s' of snapshot %lld is in the format %.*s: only Parquet is read; rewrite "
+                "table %.*s: %s file '%.*s' of snapshot %lld is in the format %.*s: only Parquet is read; rewrite "
                 "its data files (compaction) with table property write.format.default = parquet",
-                PF_STR_ARG(table_name), PF_STR_ARG(file->path), (long long)snapshot_id, PF_STR_ARG(file->format));
+                PF_STR_ARG(table_name), what, PF_STR_ARG(file->path), (long long)snapshot_id, PF_STR_ARG(file->format));
     }
     return PF_OK;
 }

@@ -281,7 +281,7 @@ bool pf_pruner_keeps_manifest(const struct pf_pruner *pruner, const struct pf_ma
     return true;
 }
 
-static bool partition_may_match(const struct pf_pruner *pruner, const struct pf_data_file *file) {
+bool pf_pruner_keeps_partition(const struct pf_pruner *pruner, const struct pf_data_file *file) {
     if (file->partition_count == 0 || file->partition_count != field_count_of_spec(pruner, file->spec_id)) return true;
     for (size_t i = 0; i < pruner->test_count; i++) {
         const struct partition_test *test = &pruner->tests[i];
@@ -310,7 +310,7 @@ static const struct pf_column_stats *find_stats(const struct pf_data_file *file,
 bool pf_pruner_keeps_file(const struct pf_pruner *pruner, const struct pf_data_file *file) {
     static const struct pf_transform identity = {.kind = PF_TRANSFORM_IDENTITY};
     if (pruner->predicate_count && file->record_count == 0) return false;
-    if (!partition_may_match(pruner, file)) return false;
+    if (!pf_pruner_keeps_partition(pruner, file)) return false;
     for (size_t i = 0; i < pruner->predicate_count; i++) {
         const struct bound_predicate *predicate = &pruner->predicates[i];
         const struct pf_column_stats *stats = find_stats(file, predicate->field->id);

@@ -168,6 +168,36 @@ static enum pf_code put_mapping(const struct pf_table_metadata *metadata, const 
     return PF_OK;
 }
 
+pf_str pf_iceberg_dropped_column_name(int id, struct pf_arena *arena) {
+    return pf_arena_printf(arena, "pf_dropped_%d", id);
+}
+
+static const struct pf_iceberg_field *newest_field(const struct pf_table_metadata *metadata, int id) {
+    for (size_t i = metadata->schema_count; i > 0; i--) {
+        const struct pf_iceberg_field *field = top_level_id(&metadata->schemas[i - 1], id);
+        if (field) return field;
+    }
+    return NULL;
+}
+
+enum pf_code pf_iceberg_read_mapping_dropped(const struct pf_table_metadata *metadata,
+                                             const struct pf_iceberg_schema *schema, const int *dropped_ids,
+                                             size_t dropped_count, struct pf_arena *arena,
+                                             struct pf_read_mapping *out_mapping, struct pf_error *err) {
+    struct pf_iceberg_schema all = *schema;
+    struct pf_iceberg_field *fields =
+        PF_ARENA_ARRAY(arena, struct pf_iceberg_field, schema->field_count + dropped_count);
+    memcpy(fields, schema->fields, schema->field_count * sizeof *fields);
+    for (size_t i = 0; i < dropped_count; i++) {
+        const struct pf_iceberg_field *field = newest_field(metadata, dropped_ids[i]);
+        if (!field) PF_FAIL(err, PF_CORRUPT, "no schema of the table has field %d", dropped_ids[i]);
+        fields[all.field_count] = *field;
+        fields[all.field_count++].name = pf_iceberg_dropped_column_name(dropped_ids[i], arena);
+    }
+    all.fields = fields;
+    return pf_iceberg_read_mapping(metadata, &all, NULL, 0, arena, out_mapping, err);
+}
+
 enum pf_code pf_iceberg_read_mapping(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
                                      const pf_str *wanted, size_t wanted_count, struct pf_arena *arena,
                                      struct pf_read_mapping *out_mapping, struct pf_error *err) {

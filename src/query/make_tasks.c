@@ -4,6 +4,7 @@
 #include "query/make_tasks.h"
 
 #include "base/buf.h"
+#include "query/scan_splits.h"
 
 #include <string.h>
 
@@ -15,7 +16,6 @@ static const int64_t MIN_PARTITION_TASK_BYTES = 2 << 20;
 
 static enum pf_code set_scan_columns(const struct lake_table *lake, const struct pf_input *input,
                                      struct pf_arena *arena, struct stage_input *stage_input, struct pf_error *err) {
-    stage_input->read_options = lake->read_options;
     stage_input->columns = PF_ARENA_ARRAY(arena, struct task_column, input->column_count);
     for (size_t i = 0; i < input->column_count; i++) {
         size_t at = 0;
@@ -28,15 +28,6 @@ static enum pf_code set_scan_columns(const struct lake_table *lake, const struct
     }
     stage_input->column_count = input->column_count;
     return PF_OK;
-}
-
-static void take_whole_files(const struct pf_file_list *files, struct pf_arena *arena, struct stage_input *out_input) {
-    out_input->splits = PF_ARENA_ARRAY(arena, struct task_split, files->count);
-    out_input->split_count = files->count;
-    for (size_t i = 0; i < files->count; i++) {
-        const struct pf_scan_file *file = &files->files[i];
-        out_input->splits[i] = (struct task_split){file->local_path.len ? file->local_path : file->path, 0, -1};
-    }
 }
 
 static pf_str join_outputs(const struct stage_output *output, struct pf_arena *arena) {
@@ -61,7 +52,8 @@ static const struct stage_output *find_output(const struct stage_outputs *output
 }
 
 struct input_state {
-    struct pf_file_list files;         /* scan */
+    struct pf_file_list files; /* scan */
+    struct split_source source;
     const struct stage_output *output; /* dataset */
 };
 
@@ -86,7 +78,10 @@ static enum pf_code make_input(struct pf_stack *stack, const struct lake_tables 
     PF_TRY(set_scan_columns(lake, input, arena, out_input, err));
     PF_TRY(pf_catalog_plan_files(stack->catalog, lake->table, input->predicates, input->predicate_count, arena,
                                  &out_state->files, err));
-    if (input->role == PF_ROLE_WHOLE) take_whole_files(&out_state->files, arena, out_input);
+    PF_TRY(scan_source_open(lake, &out_state->files, arena, out_input, &out_state->source, err));
+    if (input->role == PF_ROLE_WHOLE) {
+        scan_take_all(&out_state->source, arena, &out_input->splits, &out_input->split_count, &out_input->deletes);
+    }
     return PF_OK;
 }
 
@@ -94,6 +89,7 @@ static enum pf_code make_input(struct pf_stack *stack, const struct lake_tables 
 
 struct split_builder {
     struct pf_arena *arena;
+    const struct split_source *source;
     struct task_message *tasks;
     size_t input_count, driving, task_count, task_capacity;
     struct task_split *splits;
@@ -111,6 +107,8 @@ static struct task_message empty_task(struct pf_arena *arena, size_t input_count
 
 static void finish_task(struct split_builder *builder) {
     struct task_message task = empty_task(builder->arena, builder->input_count);
+    task.inputs[builder->driving].deletes =
+        scan_take_deletes(builder->source, builder->splits, builder->split_count, builder->arena);
     task.inputs[builder->driving].splits = builder->splits;
     task.inputs[builder->driving].split_count = builder->split_count;
     PF_ARENA_PUSH(builder->arena, builder->tasks, builder->task_count, builder->task_capacity) = task;
@@ -127,29 +125,30 @@ static void add_split(struct split_builder *builder, struct task_split split, in
 }
 
 static void add_file(struct split_builder *builder, const struct pf_scan_file *file) {
-    pf_str path = file->local_path.len ? file->local_path : file->path;
     int64_t parts = (file->row_count + builder->target_rows / 2) / builder->target_rows;
     int64_t groups = (file->row_count + ROW_GROUP_ROWS - 1) / ROW_GROUP_ROWS;
     if (parts > groups) parts = groups;
     if (parts <= 1) {
-        add_split(builder, (struct task_split){path, 0, -1}, file->row_count);
+        add_split(builder, scan_split(builder->source, file, 0, -1), file->row_count);
         return;
     }
     for (int64_t part = 0; part < parts; part++) {
         int64_t first = groups * part / parts * ROW_GROUP_ROWS;
         int64_t end = groups * (part + 1) / parts * ROW_GROUP_ROWS;
         bool is_last = part == parts - 1;
-        add_split(builder, (struct task_split){path, first, is_last ? -1 : end - 1},
+        add_split(builder, scan_split(builder->source, file, first, is_last ? -1 : end - 1),
                   is_last ? file->row_count - first : end - first);
     }
 }
 
-static void spread_over_splits(const struct pf_stack *stack, const struct pf_file_list *files, size_t driving,
+static void spread_over_splits(const struct pf_stack *stack, const struct split_source *source, size_t driving,
                                struct pf_arena *arena, struct task_list *list) {
+    const struct pf_file_list *files = source->files;
     int64_t wanted = (int64_t)stack->options.worker_count * TASKS_PER_WORKER;
     int64_t worth = files->size_bytes / MIN_SCAN_TASK_BYTES;
     if (wanted > worth) wanted = worth > 0 ? worth : 1;
-    struct split_builder builder = {.arena = arena, .input_count = list->message.input_count, .driving = driving};
+    struct split_builder builder = {
+        .arena = arena, .source = source, .input_count = list->message.input_count, .driving = driving};
     builder.target_rows = files->row_count / wanted + 1;
     for (size_t i = 0; i < files->count; i++) add_file(&builder, &files->files[i]);
     if (builder.split_count || builder.task_count == 0) finish_task(&builder);
@@ -241,10 +240,8 @@ static void make_one(const struct pf_fragment *fragment, const struct input_stat
     list->count = 1;
     for (size_t i = 0; i < fragment->input_count; i++) {
         if (fragment->inputs[i].kind != PF_INPUT_SCAN || fragment->inputs[i].role == PF_ROLE_WHOLE) continue;
-        struct stage_input all = {0};
-        take_whole_files(&states[i].files, arena, &all);
-        list->tasks[0].inputs[i].splits = all.splits;
-        list->tasks[0].inputs[i].split_count = all.split_count;
+        struct task_input *all = &list->tasks[0].inputs[i];
+        scan_take_all(&states[i].source, arena, &all->splits, &all->split_count, &all->deletes);
     }
 }
 
@@ -263,7 +260,7 @@ enum pf_code make_tasks(struct pf_stack *stack, const struct lake_tables *tables
     } else if (stage->spread == PF_SPREAD_ONE || !has_driving) {
         make_one(&stage->fragment, states, arena, &list);
     } else if (stage->fragment.inputs[driving].kind == PF_INPUT_SCAN) {
-        spread_over_splits(stack, &states[driving].files, driving, arena, &list);
+        spread_over_splits(stack, &states[driving].source, driving, arena, &list);
     } else {
         spread_over_producers(stack, states[driving].output, driving, arena, &list);
     }

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct deleted_rows;
 struct pf_fleet;
 struct pf_redis;
 struct pf_sync;
@@ -71,6 +72,7 @@ struct pf_stack {
     bool owns_exchange_path;
     struct pf_store *store;
     struct pf_catalog *catalog;
+    struct deleted_rows *deleted_rows; /* of the engines below */
 
     pthread_mutex_t start_mutex; /* guards the parts below until they are there; then they stay */
     struct pf_engine *planner_engine, *local_engine;

@@ -4,6 +4,7 @@
 #include "query/query_internal.h"
 
 #include "base/buf.h"
+#include "query/scan_splits.h"
 #include "query/task.h"
 
 #include <string.h>
@@ -120,18 +121,15 @@ static enum pf_code local_view_sql(struct pf_stack *stack, const struct lake_tab
                                    pf_str *out_sql, struct pf_error *err) {
     struct pf_file_list files;
     PF_TRY(pf_catalog_plan_files(stack->catalog, lake->table, NULL, 0, arena, &files, err));
-    struct stage_input input = {.kind = PF_INPUT_SCAN, .role = PF_ROLE_WHOLE, .read_options = lake->read_options};
+    struct stage_input input = {.kind = PF_INPUT_SCAN, .role = PF_ROLE_WHOLE};
+    struct split_source source;
+    PF_TRY(scan_source_open(lake, &files, arena, &input, &source, err));
     input.column_count = lake->column_count;
     input.columns = PF_ARENA_ARRAY(arena, struct task_column, lake->column_count);
     for (size_t i = 0; i < lake->column_count; i++) {
         input.columns[i] = (struct task_column){lake->column_names[i], lake->column_types[i]};
     }
-    input.split_count = files.count;
-    input.splits = PF_ARENA_ARRAY(arena, struct task_split, files.count);
-    for (size_t i = 0; i < files.count; i++) {
-        pf_str path = files.files[i].local_path.len ? files.files[i].local_path : files.files[i].path;
-        input.splits[i] = (struct task_split){path, 0, -1};
-    }
+    scan_take_all(&source, arena, &input.splits, &input.split_count, &input.deletes);
     struct stage_message stage = {.sql = PF_STR("SELECT * FROM ${0}"), .inputs = &input, .input_count = 1};
     struct task_input nothing = {0};
     struct task_message task = {.inputs = &nothing, .input_count = 1};

@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "fleet/fleet.h"
 #include "planner/planner.h"
+#include "query/deleted_rows.h"
 #include "store/store.h"
 #include "sync/sync.h"
 
@@ -159,6 +160,7 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
 static enum pf_code open_parts(struct pf_stack *stack, struct pf_error *err) {
     PF_TRY(pf_store_open(stack->options.store_url, NULL, &stack->store, err));
     struct pf_catalog_options catalog = {.warehouse = PF_STR("warehouse")};
+    stack->deleted_rows = deleted_rows_new();
     PF_TRY(pf_catalog_open(stack->store, &catalog, &stack->catalog, err));
     PF_TRY(choose_run_path(stack, err));
     PF_TRY(choose_exchange_path(stack, err));
@@ -204,6 +206,7 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack) {
     pf_engine_close(stack->local_engine);
     pf_engine_close(stack->last_engine);
     pf_engine_close(stack->planner_engine);
+    deleted_rows_free(stack->deleted_rows);
     pf_exchange_close(stack->exchange);
     pf_catalog_close(stack->catalog);
     pf_store_close(stack->store);
@@ -271,7 +274,15 @@ static enum pf_code open_engine_here(struct pf_stack *stack, pf_str disabled_opt
     pf_str *directories;
     PF_TRY(engine_directories(stack, stack->arena, &directories, &options.allowed_directory_count, err));
     options.allowed_directories = directories;
-    return pf_engine_open(&options, out_engine, err);
+    struct pf_engine *engine = NULL;
+    PF_TRY(pf_engine_open(&options, &engine, err));
+    enum pf_code code = deleted_rows_register(stack->deleted_rows, engine, err);
+    if (code != PF_OK) {
+        pf_engine_close(engine);
+        return code;
+    }
+    *out_engine = engine;
+    return PF_OK;
 }
 
 enum pf_code stack_need_local(struct pf_stack *stack, struct pf_error *err) {

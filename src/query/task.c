@@ -2,21 +2,60 @@
 #include "query/task.h"
 
 #include "base/json.h"
+#include "query/render_scan.h"
 
 enum { MAX_MESSAGE_BYTES = 64 << 20 };
 
 /* ---- encode ---- */
 
-static void put_splits(struct pf_json_out *out, const struct task_split *splits, size_t count) {
+static void put_split(struct pf_json_out *out, const struct task_split *split) {
+    pf_json_open_array(out);
+    pf_json_put_str(out, split->path);
+    pf_json_put_i64(out, split->first_row);
+    pf_json_put_i64(out, split->last_row);
+    if (split->delete_count) {
+        pf_json_put_str(out, split->data_path);
+        pf_json_put_i64(out, split->sequence_number);
+        pf_json_put_i64(out, split->scope);
+        for (size_t i = 0; i < split->delete_count; i++) pf_json_put_i64(out, split->deletes[i]);
+    }
+    pf_json_close_array(out);
+}
+
+static void put_delete(struct pf_json_out *out, const struct task_delete *delete) {
+    pf_json_open_array(out);
+    pf_json_put_i64(out, delete->kind);
+    pf_json_put_str(out, delete->path);
+    if (delete->kind == TASK_DELETE_VECTOR) {
+        pf_json_put_i64(out, delete->offset);
+        pf_json_put_i64(out, delete->size_bytes);
+        pf_json_put_i64(out, delete->row_count);
+    } else if (delete->kind == TASK_DELETE_EQUALITY) {
+        pf_json_put_i64(out, delete->sequence_number);
+        pf_json_put_i64(out, delete->scope);
+        for (size_t i = 0; i < delete->field_id_count; i++) pf_json_put_i64(out, delete->field_ids[i]);
+    }
+    pf_json_close_array(out);
+}
+
+static void put_splits(struct pf_json_out *out, const struct task_split *splits, size_t count,
+                       const struct task_deletes *deletes) {
     pf_json_key(out, "splits");
     pf_json_open_array(out);
-    for (size_t i = 0; i < count; i++) {
-        pf_json_open_array(out);
-        pf_json_put_str(out, splits[i].path);
-        pf_json_put_i64(out, splits[i].first_row);
-        pf_json_put_i64(out, splits[i].last_row);
-        pf_json_close_array(out);
-    }
+    for (size_t i = 0; i < count; i++) put_split(out, &splits[i]);
+    pf_json_close_array(out);
+    if (!deletes->count) return;
+    pf_json_key(out, "deletes");
+    pf_json_open_array(out);
+    for (size_t i = 0; i < deletes->count; i++) put_delete(out, &deletes->items[i]);
+    pf_json_close_array(out);
+}
+
+static void put_key(struct pf_json_out *out, const struct task_key *key) {
+    pf_json_open_array(out);
+    pf_json_put_i64(out, key->field_id);
+    pf_json_put_str(out, key->column);
+    pf_json_put_str(out, key->type);
     pf_json_close_array(out);
 }
 
@@ -33,7 +72,11 @@ static void put_stage_input(struct pf_json_out *out, const struct stage_input *i
             pf_json_put_str(out, input->columns[i].type);
         }
         pf_json_close_array(out);
-        put_splits(out, input->splits, input->split_count);
+        put_splits(out, input->splits, input->split_count, &input->deletes);
+        pf_json_key(out, "keys");
+        pf_json_open_array(out);
+        for (size_t i = 0; i < input->key_count; i++) put_key(out, &input->keys[i]);
+        pf_json_close_array(out);
     } else {
         pf_json_field_i64(out, "partitions", input->partition_count);
         pf_json_field_str(out, "outputs", input->outputs_json);
@@ -73,7 +116,7 @@ pf_str task_message_encode(const struct task_message *message, struct pf_arena *
     for (size_t i = 0; i < message->input_count; i++) {
         const struct task_input *input = &message->inputs[i];
         pf_json_open_object(&out);
-        put_splits(&out, input->splits, input->split_count);
+        put_splits(&out, input->splits, input->split_count, &input->deletes);
         pf_json_field_i64(&out, "first_partition", input->first_partition);
         pf_json_field_i64(&out, "partitions", input->partition_count);
         pf_json_field_i64(&out, "first_output", input->first_output);
@@ -101,22 +144,92 @@ pf_str task_result_encode(const struct task_result *result, struct pf_arena *are
 
 /* ---- decode ---- */
 
+static enum pf_code get_split(pf_json *json, size_t delete_count, struct pf_arena *arena, struct task_split *split,
+                              struct pf_error *err) {
+    struct pf_json_each part = pf_json_each(json);
+    if (part.count != 3 && part.count < 7) {
+        PF_FAIL(err, PF_INVALID, "task message: a split has %zu members", part.count);
+    }
+    split->delete_count = part.count > 6 ? part.count - 6 : 0;
+    split->deletes = PF_ARENA_ARRAY(arena, uint32_t, split->delete_count);
+    while (pf_json_next(&part)) {
+        int64_t number = pf_json_as_i64(part.value, -1);
+        switch (part.index) {
+        case 0: split->path = pf_json_as_str(part.value, PF_STR_EMPTY); break;
+        case 1: split->first_row = number; break;
+        case 2: split->last_row = number; break;
+        case 3: split->data_path = pf_json_as_str(part.value, PF_STR_EMPTY); break;
+        case 4: split->sequence_number = number; break;
+        case 5: split->scope = (int)number; break;
+        default:
+            if (number < 0 || (uint64_t)number >= delete_count) {
+                PF_FAIL(err, PF_INVALID, "task message: a split has delete %lld of %zu", (long long)number,
+                        delete_count);
+            }
+            split->deletes[part.index - 6] = (uint32_t)number;
+        }
+    }
+    if (split->path.len == 0) PF_FAIL(err, PF_INVALID, "task message: a split has no path");
+    return PF_OK;
+}
+
+static enum pf_code get_delete(pf_json *json, struct pf_arena *arena, struct task_delete *delete,
+                               struct pf_error *err) {
+    struct pf_json_each part = pf_json_each(json);
+    int64_t numbers[5] = {-1, -1, -1, -1, -1};
+    size_t count = part.count > 4 ? part.count - 4 : 0;
+    delete->field_ids = PF_ARENA_ARRAY(arena, int, count);
+    while (pf_json_next(&part)) {
+        int64_t number = pf_json_as_i64(part.value, -1);
+        if (part.index == 1) delete->path = pf_json_as_str(part.value, PF_STR_EMPTY);
+        if (part.index < 5) numbers[part.index] = number;
+        if (part.index >= 4) delete->field_ids[part.index - 4] = (int)number;
+    }
+    if (numbers[0] < 0 || numbers[0] > TASK_DELETE_EQUALITY || delete->path.len == 0) {
+        PF_FAIL(err, PF_INVALID, "task message: a delete of kind %lld", (long long)numbers[0]);
+    }
+    delete->kind = (enum task_delete_kind)numbers[0];
+    if (delete->kind == TASK_DELETE_EQUALITY) {
+        delete->sequence_number = numbers[2];
+        delete->scope = (int)numbers[3];
+        delete->field_id_count = count;
+    } else {
+        delete->offset = numbers[2];
+        delete->size_bytes = numbers[3];
+        delete->row_count = numbers[4];
+    }
+    return PF_OK;
+}
+
 static enum pf_code get_splits(pf_json *object, struct pf_arena *arena, struct task_split **out_splits,
-                               size_t *out_count, struct pf_error *err) {
-    pf_json *list = pf_json_get(object, "splits");
+                               size_t *out_count, struct task_deletes *out_deletes, struct pf_error *err) {
+    pf_json *list = pf_json_get(object, "splits"), *deletes = pf_json_get(object, "deletes");
     struct task_split *splits = PF_ARENA_ARRAY(arena, struct task_split, pf_json_count(list));
+    out_deletes->count = pf_json_count(deletes);
+    out_deletes->items = PF_ARENA_ARRAY(arena, struct task_delete, out_deletes->count);
+    for (struct pf_json_each each = pf_json_each(deletes); pf_json_next(&each);) {
+        PF_TRY(get_delete(each.value, arena, &out_deletes->items[each.index], err));
+    }
     for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
-        struct pf_json_each part = pf_json_each(each.value);
-        if (part.count != 3) PF_FAIL(err, PF_INVALID, "task message: a split has %zu members, not 3", part.count);
-        struct task_split *split = &splits[each.index];
-        if (pf_json_next(&part)) split->path = pf_json_as_str(part.value, PF_STR_EMPTY);
-        if (pf_json_next(&part)) split->first_row = pf_json_as_i64(part.value, 0);
-        if (pf_json_next(&part)) split->last_row = pf_json_as_i64(part.value, -1);
-        if (split->path.len == 0) PF_FAIL(err, PF_INVALID, "task message: a split has no path");
+        PF_TRY(get_split(each.value, out_deletes->count, arena, &splits[each.index], err));
     }
     *out_splits = splits;
     *out_count = pf_json_count(list);
     return PF_OK;
+}
+
+static void get_keys(pf_json *object, struct pf_arena *arena, struct stage_input *input) {
+    pf_json *list = pf_json_get(object, "keys");
+    input->key_count = pf_json_count(list);
+    input->keys = PF_ARENA_ARRAY(arena, struct task_key, input->key_count);
+    for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
+        struct task_key *key = &input->keys[each.index];
+        for (struct pf_json_each part = pf_json_each(each.value); pf_json_next(&part);) {
+            if (part.index == 0) key->field_id = (int)pf_json_as_i64(part.value, -1);
+            if (part.index == 1) key->column = pf_json_as_str(part.value, PF_STR_EMPTY);
+            if (part.index == 2) key->type = pf_json_as_str(part.value, PF_STR_EMPTY);
+        }
+    }
 }
 
 static enum pf_code get_stage_input(pf_json *object, struct pf_arena *arena, struct stage_input *input,
@@ -145,7 +258,8 @@ static enum pf_code get_stage_input(pf_json *object, struct pf_arena *arena, str
             column->type = text;
         }
     }
-    return get_splits(object, arena, &input->splits, &input->split_count, err);
+    get_keys(object, arena, input);
+    return get_splits(object, arena, &input->splits, &input->split_count, &input->deletes, err);
 }
 
 enum pf_code stage_message_decode(pf_str json, struct pf_arena *arena, struct stage_message *out_message,
@@ -174,7 +288,7 @@ enum pf_code task_message_decode(pf_str json, struct pf_arena *arena, struct tas
     message.inputs = PF_ARENA_ARRAY(arena, struct task_input, message.input_count);
     for (struct pf_json_each each = pf_json_each(root); pf_json_next(&each);) {
         struct task_input *input = &message.inputs[each.index];
-        PF_TRY(get_splits(each.value, arena, &input->splits, &input->split_count, err));
+        PF_TRY(get_splits(each.value, arena, &input->splits, &input->split_count, &input->deletes, err));
         input->first_partition = (int)pf_json_get_i64(each.value, "first_partition", 0);
         input->partition_count = (int)pf_json_get_i64(each.value, "partitions", 1);
         input->first_output = (int)pf_json_get_i64(each.value, "first_output", 0);
@@ -224,77 +338,16 @@ pf_str sql_quote_name(pf_str name, struct pf_arena *arena) {
     return quote(name, '"', arena);
 }
 
-/* The explicit casts cost nothing where the file has the type already, and make every file look alike. */
-static void put_columns(struct pf_buf *out, const struct stage_input *input) {
-    for (size_t i = 0; i < input->column_count; i++) {
-        const struct task_column *column = &input->columns[i];
-        pf_buf_put_cstr(out, i ? ", CAST(" : "CAST(");
-        put_quoted(out, column->name, '"');
-        pf_buf_printf(out, " AS %.*s) AS ", PF_STR_ARG(column->type));
-        put_quoted(out, column->name, '"');
-    }
-    if (input->column_count == 0) pf_buf_put_cstr(out, "1 AS pf_row");
-}
-
-static void put_no_rows(struct pf_buf *out, const struct stage_input *input) {
-    pf_buf_put_cstr(out, "SELECT ");
-    for (size_t i = 0; i < input->column_count; i++) {
-        const struct task_column *column = &input->columns[i];
-        pf_buf_printf(out, "%sCAST(NULL AS %.*s) AS ", i ? ", " : "", PF_STR_ARG(column->type));
-        put_quoted(out, column->name, '"');
-    }
-    pf_buf_put_cstr(out, input->column_count ? " WHERE false" : "1 AS pf_row WHERE false");
-}
-
-static bool is_whole(const struct task_split *split) {
-    return split->first_row == 0 && split->last_row < 0;
-}
-
-/* Values come from the files; `name=value` in a path means nothing. */
-static const char READ_AS_WRITTEN[] = ", hive_partitioning=false";
-
-/* Whole files together in one read_parquet, parts of files each in one of its own. */
-static void put_scan(struct pf_buf *out, const struct stage_input *input, const struct task_split *splits,
-                     size_t count) {
-    size_t whole_count = 0, printed = 0;
-    for (size_t i = 0; i < count; i++) whole_count += is_whole(&splits[i]);
-    pf_buf_put_char(out, '(');
-    if (whole_count) {
-        pf_buf_put_cstr(out, "SELECT ");
-        put_columns(out, input);
-        pf_buf_put_cstr(out, " FROM read_parquet([");
-        for (size_t i = 0; i < count; i++) {
-            if (!is_whole(&splits[i])) continue;
-            if (printed++) pf_buf_put_char(out, ',');
-            put_quoted(out, splits[i].path, '\'');
-        }
-        pf_buf_printf(out, "]%.*s%s)", PF_STR_ARG(input->read_options), READ_AS_WRITTEN);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (is_whole(&splits[i])) continue;
-        pf_buf_put_cstr(out, printed++ ? " UNION ALL SELECT " : "SELECT ");
-        put_columns(out, input);
-        pf_buf_put_cstr(out, " FROM read_parquet([");
-        put_quoted(out, splits[i].path, '\'');
-        pf_buf_printf(out, "]%.*s%s, file_row_number=true) WHERE file_row_number >= %lld",
-                      PF_STR_ARG(input->read_options), READ_AS_WRITTEN, (long long)splits[i].first_row);
-        if (splits[i].last_row >= 0) {
-            pf_buf_printf(out, " AND file_row_number <= %lld", (long long)splits[i].last_row);
-        }
-    }
-    if (count == 0) put_no_rows(out, input);
-    pf_buf_put_char(out, ')');
-}
-
 static void put_input(struct pf_buf *out, const struct stage_message *stage, const struct task_message *task,
                       size_t index, pf_str input_prefix) {
     const struct stage_input *input = &stage->inputs[index];
     if (input->kind == PF_INPUT_DATASET) {
         pf_buf_printf(out, "exchange_read('%.*s.%zu')", PF_STR_ARG(input_prefix), index);
     } else if (input->role == PF_ROLE_WHOLE) {
-        put_scan(out, input, input->splits, input->split_count);
+        render_scan(out, input, input->splits, input->split_count, &input->deletes);
     } else {
-        put_scan(out, input, task->inputs[index].splits, task->inputs[index].split_count);
+        render_scan(out, input, task->inputs[index].splits, task->inputs[index].split_count,
+                    &task->inputs[index].deletes);
     }
 }
 

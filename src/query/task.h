@@ -14,10 +14,36 @@ struct task_column {
     pf_str name, type;
 };
 
-/* A file, or some of its rows: last_row -1 is the end. */
+/* A file, or some of its rows: last_row -1 is the end. What follows is there where some of the rows are deleted. */
 struct task_split {
     pf_str path;
     int64_t first_row, last_row;
+    uint32_t *deletes; /* positions in the task_deletes beside the splits */
+    size_t delete_count;
+    pf_str data_path; /* the file as the table's metadata names it */
+    int64_t sequence_number;
+    int scope;
+};
+
+enum task_delete_kind { TASK_DELETE_POSITIONS, TASK_DELETE_VECTOR, TASK_DELETE_EQUALITY };
+struct task_delete {
+    enum task_delete_kind kind;
+    pf_str path;
+    int64_t offset, size_bytes, row_count; /* VECTOR: where it lies, how many rows it deletes */
+    int64_t sequence_number;               /* EQUALITY: deletes rows of smaller ones */
+    int scope;                             /* EQUALITY: in splits of this scope; 0: in all */
+    int *field_ids;                        /* EQUALITY: ascending */
+    size_t field_id_count;
+};
+struct task_deletes {
+    struct task_delete *items;
+    size_t count;
+};
+
+/* A column that equality deletes look at: how it is called where data files are read. */
+struct task_key {
+    int field_id;
+    pf_str column, type;
 };
 
 struct stage_input {
@@ -29,6 +55,9 @@ struct stage_input {
     size_t column_count;
     struct task_split *splits; /* PF_ROLE_WHOLE: all there are */
     size_t split_count;
+    struct task_deletes deletes; /* of `splits` */
+    struct task_key *keys;
+    size_t key_count;
     /* PF_INPUT_DATASET */
     pf_str outputs_json; /* array of strings: what each producer published */
     int partition_count;
@@ -44,6 +73,7 @@ struct stage_message {
 struct task_input {
     struct task_split *splits; /* of a driving scan */
     size_t split_count;
+    struct task_deletes deletes;          /* of `splits` */
     int first_partition, partition_count; /* of an aligned dataset */
     int first_output, output_count;       /* of a driving dataset: producers; count -1: all */
 };

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "fleet/fleet.h"
+#include "query/deleted_rows.h"
 #include "query/run_task.h"
 #include "sync/sync.h"
 
@@ -27,6 +28,7 @@ struct pf_worker {
     struct pf_sync *sync;
     struct pf_exchange *exchange;
     struct small_slices small_slices;
+    struct deleted_rows *deleted_rows;
     struct pf_engine *engine;
     struct pf_session *session;
     int64_t task_number; /* makes names unique in this process */
@@ -136,6 +138,8 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
     PF_TRY(pf_exchange_open(&exchange, &worker->exchange, err));
     PF_TRY(pf_engine_open(&options, &worker->engine, err));
     PF_TRY(pf_exchange_register(worker->exchange, worker->engine, err));
+    worker->deleted_rows = deleted_rows_new();
+    PF_TRY(deleted_rows_register(worker->deleted_rows, worker->engine, err));
     return pf_session_open(worker->engine, &worker->session, err);
 }
 
@@ -194,6 +198,7 @@ struct pf_worker *pf_worker_close(struct pf_worker *worker) {
     if (worker->sync && worker->id.len) (void)!pf_sync_worker_remove(worker->sync, worker->id, NULL);
     pf_session_close(worker->session);
     pf_engine_close(worker->engine);
+    deleted_rows_free(worker->deleted_rows);
     pf_exchange_close(worker->exchange);
     pf_sync_close(worker->sync);
     pf_arena_free(worker->stage_arena);
