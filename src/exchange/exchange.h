@@ -14,7 +14,8 @@
  *         (FORMAT exchange, OUTPUT 'out', PARTITIONS 16, PER_THREAD_OUTPUT true)
  *     pf_exchange_take_output("out", ..., &output): publish its pf_exchange_output_encode
  *     pf_exchange_unbind_input
- * Without PARTITIONS (or with 1) there is one partition and no partition column.
+ * Without PARTITIONS (or with 1) there is one partition and no partition column. With KEYS '0,2' the output also says
+ * which values these columns have (pf_exchange_keys).
  *
  * Threads: an exchange is shared; every call may block. Names of inputs and outputs are unique within an exchange
  * while they are bound. */
@@ -41,7 +42,7 @@ struct pf_exchange_io {
                         pf_str *out_bytes, struct pf_error *err);
 };
 
-enum { PF_EXCHANGE_MAX_PARTITIONS = 4096 };
+enum { PF_EXCHANGE_MAX_PARTITIONS = 4096, PF_EXCHANGE_MAX_KEY_COLUMNS = 8, PF_EXCHANGE_MAX_KEY_VALUES = 500 };
 
 struct pf_exchange_options {
     pf_str directory;            /* absolute, on tmpfs if there is one; empty: everything goes through callbacks */
@@ -78,12 +79,25 @@ struct pf_exchange_object {
     struct pf_exchange_slice *slices; /* one a partition */
 };
 
+/* The values of one column, without its NULLs: numbers are the bits of a vector widened to 64. */
+struct pf_exchange_keys {
+    int column; /* the partition number left out */
+    bool is_known, is_text;
+    bool is_listed;   /* all distinct values are below; otherwise there were too many */
+    int64_t min, max; /* numbers; min above max: no value at all */
+    int64_t *numbers;
+    pf_str *texts;
+    size_t value_count;
+};
+
 struct pf_exchange_output {
     pf_str schema; /* JSON: [["name","SQL type"],...] without the partition column */
     int partition_count;
     struct pf_exchange_object *objects; /* those with rows; none for an empty output */
     size_t object_count;
     int64_t rows, size_bytes;
+    struct pf_exchange_keys *keys; /* of the columns that were asked for */
+    size_t key_count;
 };
 
 /* Announces an output. Objects are named `<key>.<n>.px`; a good key is `<query>/<stage>/<task>.<attempt>`.
@@ -103,6 +117,19 @@ enum pf_code pf_exchange_output_encode(const struct pf_exchange_output *output, 
                                        pf_str *out_json, struct pf_error *err) PF_MUST_CHECK;
 enum pf_code pf_exchange_output_decode(pf_str json, struct pf_arena *arena, struct pf_exchange_output *out_output,
                                        struct pf_error *err) PF_MUST_CHECK;
+
+/* The values of a column over several outputs, as text that casts back to `type`. */
+struct pf_exchange_key_texts {
+    int column;
+    pf_str type;
+    pf_str min, max; /* empty for VARCHAR, and if there is no value */
+    bool is_listed;
+    pf_str *values;
+    size_t value_count;
+};
+/* False if nothing is known. */
+bool pf_exchange_merge_keys(const struct pf_exchange_output *outputs, size_t output_count, int column,
+                            struct pf_arena *arena, struct pf_exchange_key_texts *out_texts);
 
 /* ---- what a task reads ---- */
 

@@ -21,11 +21,14 @@ struct output {
         bool is_bound;
         pf_str schema;
         int partition_count;
+        int key_columns[PF_EXCHANGE_MAX_KEY_COLUMNS];
+        size_t key_count;
     } bound;
     struct {
         pthread_mutex_t mutex;
         struct pf_exchange_object *objects;
         size_t object_count, object_capacity;
+        struct key_summary *keys; /* one a key column, from the first sink that ended */
     } locked;
 };
 
@@ -66,6 +69,8 @@ pf_str object_path(const struct pf_exchange *exchange, pf_str key, struct pf_are
 
 struct output *outputs_find(struct pf_exchange *exchange, pf_str name);
 void output_add(struct output *output, const struct pf_exchange_object *object);
+struct key_summary; /* summarize_keys.h */
+void output_add_keys(struct output *output, const struct key_summary *keys);
 struct output *output_free(struct output *output);
 
 /* ---- functions inside DuckDB (write.c, read.c) ---- */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Outputs as compact JSON, for a task's result:
  *
- *   {"v":1,"s":"schema","p":16,"o":[{"m":0,"k":"key","b":bytes,"f":first offset,"s":[[partition,rows,bytes],...]}]}
+ *   {"v":1,"s":"schema","p":16,"o":[{"m":0,"k":"key","b":bytes,"f":first offset,"s":[[partition,rows,bytes],...]}],
+ *    "k":[{"c":column,"t":is text,"n":min,"x":max,"l":[value,...]}]}
  *
- * Slices without rows are left out; the others lie side by side from `f` on, but for files, whose index says where. */
+ * Slices without rows are left out; the others lie side by side from `f` on, but for files, whose index says where.
+ * Columns of which nothing is known are not among "k"; without "l" there were too many values. */
 #include "exchange/exchange_internal.h"
 
 #include "base/json.h"
@@ -31,6 +33,26 @@ static void put_object(struct pf_json_out *out, const struct pf_exchange_object 
     pf_json_close_object(out);
 }
 
+static void put_keys(struct pf_json_out *out, const struct pf_exchange_keys *keys) {
+    pf_json_open_object(out);
+    pf_json_field_i64(out, "c", keys->column);
+    pf_json_field_bool(out, "t", keys->is_text);
+    pf_json_field_i64(out, "n", keys->min);
+    pf_json_field_i64(out, "x", keys->max);
+    if (keys->is_listed) {
+        pf_json_key(out, "l");
+        pf_json_open_array(out);
+        for (size_t i = 0; i < keys->value_count; i++) {
+            if (keys->is_text)
+                pf_json_put_str(out, keys->texts[i]);
+            else
+                pf_json_put_i64(out, keys->numbers[i]);
+        }
+        pf_json_close_array(out);
+    }
+    pf_json_close_object(out);
+}
+
 enum pf_code pf_exchange_output_encode(const struct pf_exchange_output *output, struct pf_arena *arena,
                                        pf_str *out_json, struct pf_error *err) {
     struct pf_buf buf;
@@ -45,6 +67,13 @@ enum pf_code pf_exchange_output_encode(const struct pf_exchange_output *output, 
     pf_json_open_array(&out);
     for (size_t i = 0; i < output->object_count; i++) put_object(&out, &output->objects[i], output->partition_count);
     pf_json_close_array(&out);
+    if (output->key_count) {
+        pf_json_key(&out, "k");
+        pf_json_open_array(&out);
+        for (size_t i = 0; i < output->key_count; i++)
+            if (output->keys[i].is_known) put_keys(&out, &output->keys[i]);
+        pf_json_close_array(&out);
+    }
     pf_json_close_object(&out);
     pf_str view;
     enum pf_code code = pf_buf_finish(&buf, "output of a task", &view, err);
@@ -92,6 +121,32 @@ static enum pf_code read_object(pf_json *json, int partition_count, struct pf_ar
     return read_slices(pf_json_get(json, "s"), partition_count, (uint64_t)first, object, err);
 }
 
+static enum pf_code read_keys(pf_json *json, struct pf_arena *arena, struct pf_exchange_keys *keys,
+                              struct pf_error *err) {
+    pf_json *list = pf_json_get(json, "l");
+    *keys = (struct pf_exchange_keys){
+        .column = (int)pf_json_get_i64(json, "c", -1),
+        .is_known = true,
+        .is_text = pf_json_get_bool(json, "t", false),
+        .is_listed = list != NULL,
+        .min = pf_json_get_i64(json, "n", INT64_MAX),
+        .max = pf_json_get_i64(json, "x", INT64_MIN),
+        .value_count = pf_json_count(list),
+    };
+    if (keys->column < 0 || keys->value_count > PF_EXCHANGE_MAX_KEY_VALUES) return bad("keys are wrong", err);
+    keys->numbers = PF_ARENA_ARRAY(arena, int64_t, keys->value_count);
+    keys->texts = PF_ARENA_ARRAY(arena, pf_str, keys->value_count);
+    for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
+        if (keys->is_text)
+            keys->texts[each.index] = pf_arena_str(arena, pf_json_as_str(each.value, PF_STR_EMPTY));
+        else
+            keys->numbers[each.index] = pf_json_as_i64(each.value, 0);
+        if (!keys->is_text && pf_json_as_i64(each.value, 1) != keys->numbers[each.index])
+            return bad("a key is no number", err);
+    }
+    return PF_OK;
+}
+
 enum pf_code pf_exchange_output_decode(pf_str json, struct pf_arena *arena, struct pf_exchange_output *out_output,
                                        struct pf_error *err) {
     pf_json *root;
@@ -112,6 +167,10 @@ enum pf_code pf_exchange_output_decode(pf_str json, struct pf_arena *arena, stru
         output.rows += object->rows;
         output.size_bytes += object->size_bytes;
     }
+    list = pf_json_get(root, "k");
+    output.keys = PF_ARENA_ARRAY(arena, struct pf_exchange_keys, pf_json_count(list));
+    for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);)
+        PF_TRY(read_keys(each.value, arena, &output.keys[output.key_count++], err));
     *out_output = output;
     return PF_OK;
 }

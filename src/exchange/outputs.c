@@ -3,6 +3,7 @@
 #include "exchange/exchange_internal.h"
 
 #include "base/file.h"
+#include "exchange/summarize_keys.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +45,19 @@ void output_add(struct output *output, const struct pf_exchange_object *object) 
     memcpy(copy.slices, object->slices, count * sizeof *copy.slices);
     PF_ARENA_PUSH(output->arena, output->locked.objects, output->locked.object_count, output->locked.object_capacity) =
         copy;
+    pthread_mutex_unlock(&output->locked.mutex);
+}
+
+void output_add_keys(struct output *output, const struct key_summary *keys) {
+    size_t count = output->bound.key_count;
+    if (!count) return;
+    pthread_mutex_lock(&output->locked.mutex);
+    if (!output->locked.keys) {
+        output->locked.keys = PF_ARENA_ARRAY(output->arena, struct key_summary, count);
+        for (size_t i = 0; i < count; i++)
+            key_summary_prepare(&output->locked.keys[i], keys[i].keys.column, keys[i].type, output->arena);
+    }
+    for (size_t i = 0; i < count; i++) key_summary_merge(&output->locked.keys[i], &keys[i].keys);
     pthread_mutex_unlock(&output->locked.mutex);
 }
 
@@ -91,6 +105,20 @@ enum pf_code pf_exchange_begin_output(struct pf_exchange *exchange, pf_str name,
     return PF_OK;
 }
 
+static void copy_keys(const struct pf_exchange_keys *keys, struct pf_arena *arena, struct pf_exchange_keys *out_keys) {
+    *out_keys = *keys;
+    if (!keys->is_listed) out_keys->value_count = 0;
+    size_t count = out_keys->value_count;
+    out_keys->numbers = keys->is_text ? NULL : PF_ARENA_ARRAY(arena, int64_t, count);
+    out_keys->texts = keys->is_text ? PF_ARENA_ARRAY(arena, pf_str, count) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (keys->is_text)
+            out_keys->texts[i] = pf_arena_str(arena, keys->texts[i]);
+        else
+            out_keys->numbers[i] = keys->numbers[i];
+    }
+}
+
 static void copy_output(const struct output *output, struct pf_arena *arena, struct pf_exchange_output *out_output) {
     struct pf_exchange_output copy = {
         .schema = pf_arena_str(arena, output->bound.schema),
@@ -108,6 +136,9 @@ static void copy_output(const struct output *output, struct pf_arena *arena, str
         copy.rows += object->rows;
         copy.size_bytes += object->size_bytes;
     }
+    copy.key_count = output->locked.keys ? output->bound.key_count : 0;
+    copy.keys = PF_ARENA_ARRAY(arena, struct pf_exchange_keys, copy.key_count);
+    for (size_t i = 0; i < copy.key_count; i++) copy_keys(&output->locked.keys[i].keys, arena, &copy.keys[i]);
     *out_output = copy;
 }
 

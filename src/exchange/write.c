@@ -9,6 +9,7 @@
  *   small:     no block was made before the end: everything is one string */
 #include "exchange/build_block.h"
 #include "exchange/exchange_internal.h"
+#include "exchange/summarize_keys.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,12 +44,13 @@ struct sink {
     size_t entry_count, entry_capacity;
     struct pf_exchange_slice *slices;
     int64_t rows;
+    struct key_summary *keys; /* one a column of KEYS */
 };
 
 /* ---- bind ---- */
 
 static enum pf_code read_options(const struct pf_copy_bind *bind, pf_str *out_name, int64_t *out_partitions,
-                                 pf_str *out_names, struct pf_error *err) {
+                                 pf_str *out_names, pf_str *out_keys, struct pf_error *err) {
     for (size_t i = 0; i < bind->option_count; i++) {
         const struct pf_copy_option *option = &bind->options[i];
         bool is_good = true;
@@ -56,6 +58,8 @@ static enum pf_code read_options(const struct pf_copy_bind *bind, pf_str *out_na
             *out_name = option->value;
         else if (pf_str_equal(option->name, PF_STR("columns")))
             *out_names = option->value;
+        else if (pf_str_equal(option->name, PF_STR("keys")))
+            *out_keys = option->value;
         else if (pf_str_equal(option->name, PF_STR("partitions")))
             is_good = pf_str_to_i64(option->value, out_partitions) && *out_partitions >= 1 &&
                       *out_partitions <= PF_EXCHANGE_MAX_PARTITIONS;
@@ -77,12 +81,26 @@ static void name_columns(struct pf_column *columns, size_t count, pf_str names, 
     }
 }
 
+/* KEYS '0,2'. */
+static enum pf_code bind_keys(struct output *output, pf_str keys, size_t column_count, struct pf_error *err) {
+    pf_str one;
+    output->bound.key_count = 0;
+    while (keys.len && pf_str_next(&keys, ',', &one)) {
+        int64_t column;
+        bool is_good = pf_str_to_i64(one, &column) && column >= 0 && (size_t)column < column_count &&
+                       output->bound.key_count < PF_EXCHANGE_MAX_KEY_COLUMNS;
+        if (!is_good) PF_FAIL(err, PF_INVALID, "FORMAT exchange: keys has '%.*s'", PF_STR_ARG(one));
+        output->bound.key_columns[output->bound.key_count++] = (int)column;
+    }
+    return PF_OK;
+}
+
 static enum pf_code bind_writer(void *context, const struct pf_copy_bind *bind, struct pf_arena *arena, void **out_plan,
                                 struct pf_error *err) {
     struct pf_exchange *exchange = context;
-    pf_str name = PF_STR_EMPTY, names = PF_STR_EMPTY;
+    pf_str name = PF_STR_EMPTY, names = PF_STR_EMPTY, keys = PF_STR_EMPTY;
     int64_t partitions = 1;
-    PF_TRY(read_options(bind, &name, &partitions, &names, err));
+    PF_TRY(read_options(bind, &name, &partitions, &names, &keys, err));
     struct output *output = outputs_find(exchange, name);
     if (!output) PF_FAIL(err, PF_NOT_FOUND, "FORMAT exchange: output '%.*s' was not begun", PF_STR_ARG(name));
     size_t skip = partitions > 1 ? 1 : 0;
@@ -97,6 +115,7 @@ static enum pf_code bind_writer(void *context, const struct pf_copy_bind *bind, 
     name_columns(columns, count, names, arena);
     *plan = (struct plan){exchange, output, columns, (uint32_t)count, (uint32_t)partitions};
     PF_TRY(format_schema_print(columns, count, output->arena, &output->bound.schema, err));
+    PF_TRY(bind_keys(output, keys, count, err));
     output->bound.partition_count = (int)partitions;
     output->bound.is_bound = true;
     *out_plan = plan;
@@ -309,6 +328,9 @@ static enum pf_code sort_rows(struct sink *sink, const struct pf_chunk *chunk, u
 static enum pf_code write_chunk(void *opaque, const struct pf_chunk *chunk, struct pf_error *err) {
     struct sink *sink = opaque;
     if (chunk->row_count == 0) return PF_OK;
+    uint32_t skip = sink->plan->partition_count > 1 ? 1 : 0;
+    for (size_t i = 0; i < sink->plan->output->bound.key_count; i++)
+        key_summary_add(&sink->keys[i], &chunk->columns[(uint32_t)sink->keys[i].keys.column + skip], chunk->row_count);
     if (sink->plan->partition_count == 1)
         return append_rows(sink, 0, chunk, (struct row_set){NULL, chunk->row_count}, err);
     uint32_t touched;
@@ -341,6 +363,12 @@ static enum pf_code open_writer(void *context, void *opaque, pf_str path, void *
     sink->counts = PF_ARENA_ARRAY(arena, uint32_t, plan->partition_count);
     sink->starts = PF_ARENA_ARRAY(arena, uint32_t, plan->partition_count);
     sink->touched = PF_ARENA_ARRAY(arena, uint32_t, plan->partition_count);
+    const struct output *output = plan->output;
+    sink->keys = PF_ARENA_ARRAY(arena, struct key_summary, output->bound.key_count);
+    for (size_t i = 0; i < output->bound.key_count; i++) {
+        int column = output->bound.key_columns[i];
+        key_summary_prepare(&sink->keys[i], column, plan->columns[column].type, arena);
+    }
     /* Buffers are powers of two, so up to twice what is in them. */
     uint64_t share = (uint64_t)plan->exchange->options.memory_bytes / plan->partition_count / 2;
     sink->block_bytes = share < MIN_BLOCK_BYTES ? MIN_BLOCK_BYTES : share > MAX_BLOCK_BYTES ? MAX_BLOCK_BYTES : share;
@@ -390,6 +418,7 @@ static enum pf_code write_rest(struct sink *sink, struct pf_error *err) {
 static enum pf_code finish_sink(void *opaque, struct pf_error *err) {
     struct sink *sink = opaque;
     enum pf_code code = write_rest(sink, err);
+    if (code == PF_OK) output_add_keys(sink->plan->output, sink->keys);
     abandon_sink(sink); /* a finished file is closed: it stays */
     return code;
 }

@@ -52,13 +52,25 @@ struct pf_predicate {
 
 /* ---- datasets ---- */
 
+/* Which values a column of a dataset has, NULLs apart: what may skip files and rows of whatever is joined with it. */
+struct pf_key_values {
+    int column; /* of the stage's output */
+    pf_str type;
+    pf_str min, max; /* as literals; empty: not known */
+    bool is_listed;  /* `values` are all there are; otherwise there were too many */
+    pf_str *values;
+    size_t value_count;
+};
+
 /* The output of a stage: partitions x producers. */
 struct pf_dataset {
     int stage_id;
     int partition_count; /* 1: not partitioned */
     int64_t row_count, size_bytes;
-    const int64_t *partition_rows;  /* may be NULL (EXPLAIN) */
-    const int64_t *partition_bytes; /* may be NULL (EXPLAIN) */
+    const int64_t *partition_rows;    /* may be NULL (EXPLAIN) */
+    const int64_t *partition_bytes;   /* may be NULL (EXPLAIN) */
+    const struct pf_key_values *keys; /* of the stage's key_columns, as far as they are known */
+    size_t key_count;
     bool is_estimate;
 };
 
@@ -118,6 +130,8 @@ struct pf_stage {
     pf_str keys_text;               /* for EXPLAIN: what is hashed */
     pf_str title;                   /* for EXPLAIN: e.g. "scan lineitem, partial aggregate" */
     struct pf_reason single_reason; /* why spread is ONE although the input is large; empty otherwise */
+    int *key_columns; /* of the output, partition number left out: their values (pf_key_values) are worth knowing */
+    size_t key_column_count;
     int64_t estimated_rows, estimated_bytes;
     int replaced_op_id;              /* for pf_planner_replace */
     const struct pf_op *replacement; /* for pf_planner_replace: holds the dataset leaf */

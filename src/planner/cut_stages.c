@@ -141,6 +141,21 @@ static struct pf_op *make_leaf(struct cutter *cutter, const struct cut *cut, con
     return leaf;
 }
 
+static void set_key_columns(struct cutter *cutter, const struct cut *cut, const struct pf_op *leaf,
+                            struct pf_stage *stage) {
+    enum { MAX_KEY_COLUMNS = 8 };
+    stage->key_columns = PF_ARENA_ARRAY(cutter->arena, int, cut->value_key_count);
+    for (uint32_t i = 0; i < cut->value_key_count && stage->key_column_count < MAX_KEY_COLUMNS; i++) {
+        const struct pf_expr *key = cut->value_keys[i];
+        if (key->kind != PF_EXPR_COLUMN || key->column >= leaf->column_count || leaf->dataset_columns[key->column] < 0)
+            continue;
+        int column = leaf->dataset_columns[key->column];
+        bool is_new = true;
+        for (size_t k = 0; k < stage->key_column_count; k++) is_new &= stage->key_columns[k] != column;
+        if (is_new) stage->key_columns[stage->key_column_count++] = column;
+    }
+}
+
 static enum pf_code cut_alternative(struct cutter *cutter, const struct cut *cut, const bool *need,
                                     const struct alternative *alternative, const struct pf_op **out_leaf,
                                     struct pf_error *err) {
@@ -161,6 +176,7 @@ static enum pf_code cut_alternative(struct cutter *cutter, const struct cut *cut
     stage.keys_text = keys_text(cutter, cut);
     if (stage.spread == PF_SPREAD_ONE) stage.single_reason.why = reasons_below(cutter->arena, cut->op);
     *out_leaf = make_leaf(cutter, cut, need, stage.id, rows);
+    set_key_columns(cutter, cut, *out_leaf, &stage);
     PF_ARENA_PUSH(cutter->arena, cutter->stages, cutter->stage_count, cutter->stage_capacity) = stage;
     return PF_OK;
 }

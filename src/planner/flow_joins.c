@@ -9,22 +9,14 @@
  *
  * Which side may be read whole follows from the kind of the join: a row of the other side must not be seen unmatched
  * by a task that has only a part of it. */
-#include "planner/streams.h"
+#include "planner/adapt.h"
+#include "planner/join_sides.h"
 
 #include <string.h>
 
-struct join_sides {
-    const struct pf_op *op;
-    struct stream streams[2];
-    bool *needs[2];
-    double bytes[2];                /* of the rows that come out of each side */
-    bool may_whole[2];              /* the kind of join allows every task to read this side whole */
-    const struct pf_expr **keys[2]; /* equality conditions: pairs of same type */
-    uint32_t key_count;
-};
-
 static void find_sides_allowed(struct join_sides *sides) {
     const struct pf_join *join = sides->op->join;
+    for (int side = 0; side < 2; side++) sides->may_drop[side] = join_may_drop_unmatched(join, side);
     switch (join->kind) {
     case PF_JOIN_INNER:
         sides->may_whole[0] = !join->is_asof;
@@ -166,6 +158,10 @@ static enum pf_code cut_broadcast(struct cutter *cutter, const struct join_sides
                       .need = sides->needs[side],
                       .exchange = PF_EXCHANGE_BROADCAST,
                       .rows = sides->streams[side].rows};
+    if (sides->may_drop[!side]) {
+        cut.value_keys = sides->keys[side];
+        cut.value_key_count = sides->key_count;
+    }
     return cut_here(cutter, &cut, err);
 }
 
@@ -192,11 +188,47 @@ static uint32_t keys_of_partner(struct cutter *cutter, const struct join_sides *
     return 0;
 }
 
+/* Partitions a side; where that pays, only its rows with a match on the other one. `is_first`: the other side waits for
+ * what this one turns out to be. */
 static enum pf_code cut_by_keys(struct cutter *cutter, const struct join_sides *sides, int side,
-                                const struct pf_expr **keys, uint32_t key_count, int partition_count,
+                                const struct pf_expr **keys, uint32_t key_count, int partition_count, bool is_first,
                                 struct pf_error *err) {
-    return repartition(cutter, sides->op->children[side], &sides->streams[side], sides->needs[side], keys, key_count,
-                       partition_count, err);
+    if (can_cut_matching(cutter, sides, side) && is_reduced_by_matching(sides, side))
+        return cut_matching(cutter, sides, side, keys, key_count, partition_count, err);
+    struct cut cut = {.op = sides->op->children[side],
+                      .stream = &sides->streams[side],
+                      .need = sides->needs[side],
+                      .exchange = PF_EXCHANGE_REPARTITION,
+                      .keys = keys,
+                      .key_count = key_count,
+                      .partition_count = partition_count,
+                      .rows = sides->streams[side].rows};
+    if (is_first && sides->may_drop[!side]) {
+        cut.value_keys = sides->keys[side];
+        cut.value_key_count = sides->key_count;
+    }
+    return cut_here(cutter, &cut, err);
+}
+
+/* Nothing filters it: its size is what the table says. */
+static bool is_bare(const struct pf_op *op) {
+    while (op->kind == PF_OP_PROJECT && op->child_count) op = op->children[0];
+    return op->kind == PF_OP_SCAN;
+}
+
+/* The side to run first, because its real size may change what is done with the other one; -1: both at once. */
+static int side_worth_waiting_for(const struct cutter *cutter, const struct join_sides *sides, int smaller) {
+    bool is_open[2];
+    for (int side = 0; side < 2; side++) {
+        const struct stream *stream = &sides->streams[side];
+        bool is_known = (stream->is_light && stream->scan_bytes <= 0) || is_bare(sides->op->children[side]);
+        is_open[side] = !is_known && (sides->may_whole[side] || sides->may_drop[!side]);
+    }
+    if (is_open[smaller]) return smaller;
+    if (is_open[!smaller]) return !smaller;
+    bool may_fit =
+        sides->may_whole[smaller] && sides->bytes[smaller] < 4 * (double)cutter->options->broadcast_max_bytes;
+    return may_fit && !(sides->streams[smaller].is_light && sides->streams[smaller].scan_bytes <= 0) ? smaller : -1;
 }
 
 static enum pf_code partition_sides(struct cutter *cutter, const struct join_sides *sides, int smaller,
@@ -204,18 +236,17 @@ static enum pf_code partition_sides(struct cutter *cutter, const struct join_sid
     for (int side = 0; side < 2; side++) { /* one is partitioned already */
         const struct pf_expr **keys;
         uint32_t count = keys_of_partner(cutter, sides, side, &keys);
-        if (count) return cut_by_keys(cutter, sides, side, keys, count, sides->streams[!side].partition_count, err);
+        if (count)
+            return cut_by_keys(cutter, sides, side, keys, count, sides->streams[!side].partition_count, false, err);
     }
     double largest = sides->bytes[0] > sides->bytes[1] ? sides->bytes[0] : sides->bytes[1];
     int partition_count = choose_partition_count(cutter, largest);
     if (partition_count < 2) partition_count = 2;
-    /* The smaller one first, if knowing its size may change the plan. */
-    bool may_change = sides->may_whole[smaller] &&
-                      sides->bytes[smaller] < 4 * (double)cutter->options->broadcast_max_bytes &&
-                      !(sides->streams[smaller].is_light && sides->streams[smaller].scan_bytes <= 0);
-    PF_TRY(cut_by_keys(cutter, sides, smaller, sides->keys[smaller], sides->key_count, partition_count, err));
-    if (may_change) return PF_OK;
-    return cut_by_keys(cutter, sides, !smaller, sides->keys[!smaller], sides->key_count, partition_count, err);
+    int awaited = side_worth_waiting_for(cutter, sides, smaller), first = awaited < 0 ? smaller : awaited;
+    bool is_alone = awaited >= 0;
+    PF_TRY(cut_by_keys(cutter, sides, first, sides->keys[first], sides->key_count, partition_count, is_alone, err));
+    if (is_alone) return PF_OK;
+    return cut_by_keys(cutter, sides, !first, sides->keys[!first], sides->key_count, partition_count, false, err);
 }
 
 /* ---- the decision ---- */
@@ -238,9 +269,36 @@ static enum pf_code bring_together(struct cutter *cutter, struct join_sides *sid
     return PF_OK;
 }
 
+/* The smaller side must not be read whole by tasks that have parts of the other one (the outer side of an outer join).
+ * Then the larger one is cut down to what matches it. False: not so. */
+static enum pf_code keep_outer_side(struct cutter *cutter, struct join_sides *sides, int outer, bool *out_is_done,
+                                    struct pf_error *err) {
+    double limit = (double)cutter->options->broadcast_max_bytes;
+    *out_is_done = false;
+    if (sides->may_whole[outer] || !sides->may_whole[!outer] || !is_reduced_by_matching(sides, !outer)) return PF_OK;
+    if (can_cut_matching(cutter, sides, !outer)) {
+        *out_is_done = true;
+        return cut_matching(cutter, sides, !outer, sides->keys[!outer], sides->key_count, 0, err);
+    }
+    struct join_sides finished = *sides; /* how it would be if the outer side were a dataset */
+    finished.streams[outer].scan_bytes = 0;
+    finished.streams[outer].is_light = true;
+    finished.streams[outer].dataset_bytes = sides->bytes[outer];
+    bool is_scan = sides->streams[outer].scan_bytes > 0 || !sides->streams[outer].is_light;
+    if (!is_scan || sides->bytes[outer] > limit / 4 || !can_cut_matching(cutter, &finished, !outer)) return PF_OK;
+    *out_is_done = true;
+    return cut_broadcast(cutter, sides, outer, err);
+}
+
 static enum pf_code make_stages(struct cutter *cutter, struct join_sides *sides, struct stream *out,
                                 struct pf_error *err) {
     int smaller = sides->bytes[1] <= sides->bytes[0];
+    bool is_done;
+    PF_TRY(keep_outer_side(cutter, sides, smaller, &is_done, err));
+    if (is_done) {
+        out->is_blocked = true;
+        return PF_OK;
+    }
     if (!sides->may_whole[smaller] && sides->may_whole[!smaller]) smaller = !smaller;
     bool may_whole = sides->may_whole[smaller];
     double limit = (double)cutter->options->broadcast_max_bytes;
@@ -260,10 +318,28 @@ static enum pf_code make_stages(struct cutter *cutter, struct join_sides *sides,
     out->is_blocked = true;
     /* Known not to fit: it is a dataset, and stream_can_be_read_whole said no. */
     bool may_fit = may_whole && !is_dataset(&sides->streams[smaller]);
-    /* An estimate over scans may be far off; over datasets it is a bound, or nearly. */
-    double trusted = sides->streams[smaller].scan_bytes <= 0 ? limit : limit / 4;
+    /* An estimate over scans may be far off; over datasets it is a bound, or nearly, and a bare table is what it is. */
+    bool is_known = sides->streams[smaller].scan_bytes <= 0 || is_bare(sides->op->children[smaller]);
+    double trusted = is_known ? limit : limit / 4;
     if (may_fit && sides->bytes[smaller] <= trusted) return cut_broadcast(cutter, sides, smaller, err);
     return partition_sides(cutter, sides, smaller, err);
+}
+
+/* A small table that every task could read again is worth a stage of its own if its keys may spare a large scan most of
+ * its files: they are known then when the splits are made. */
+static bool keys_are_worth_a_stage(const struct cutter *cutter, const struct join_sides *sides, int small) {
+    const struct stream *stream = &sides->streams[small];
+    if (stream->scan_bytes <= 0 || stream->is_volatile || stream->is_pinned || !sides->may_drop[!small] ||
+        is_bare(sides->op->children[small]))
+        return false;
+    for (uint32_t i = 0; i < sides->key_count; i++) {
+        const struct pf_expr *key = sides->keys[!small][i];
+        if (key->kind == PF_EXPR_COLUMN && sides->keys[small][i]->kind == PF_EXPR_COLUMN &&
+            bytes_filtered_by(sides->op->children[!small], key->column) >=
+                (double)cutter->options->key_filter_min_bytes)
+            return true;
+    }
+    return false;
 }
 
 enum pf_code flow_join(struct cutter *cutter, const struct pf_op *op, const bool *need, struct stream *out,
@@ -277,7 +353,7 @@ enum pf_code flow_join(struct cutter *cutter, const struct pf_op *op, const bool
     }
     const struct stream *left = &sides.streams[0], *right = &sides.streams[1];
     *out = (struct stream){0};
-    out->rows = estimate_rows(op, sides.streams, &out->planned_rows);
+    out->rows = sides.rows = estimate_rows(op, sides.streams, &out->planned_rows);
     out->is_blocked = left->is_blocked || right->is_blocked;
     if (out->is_blocked) return PF_OK;
     find_sides_allowed(&sides);
@@ -298,11 +374,14 @@ enum pf_code flow_join(struct cutter *cutter, const struct pf_op *op, const bool
     }
     if (are_alike && !can_read[0] && !can_read[1])
         align(cutter, &sides, out);
-    else if (can_read[1])
-        join_stream(cutter, &sides, 0, out);
-    else if (can_read[0])
-        join_stream(cutter, &sides, 1, out);
-    else
+    else if (can_read[0] || can_read[1]) {
+        int small = can_read[1];
+        if (keys_are_worth_a_stage(cutter, &sides, small)) {
+            out->is_blocked = true;
+            return cut_broadcast(cutter, &sides, small, err);
+        }
+        join_stream(cutter, &sides, !small, out);
+    } else
         return make_stages(cutter, &sides, out, err);
     return PF_OK;
 }

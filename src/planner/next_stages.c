@@ -27,6 +27,7 @@ void pf_planner_default_options(struct pf_planner_options *options) {
                                            .partition_target_bytes = 64 << 20,
                                            .broadcast_max_bytes = 32 << 20,
                                            .replicated_scan_max_bytes = 2 << 20,
+                                           .key_filter_min_bytes = (int64_t)1 << 30,
                                            .max_partitions = 512};
 }
 

@@ -14,6 +14,7 @@ struct pf_planner_options {
     int64_t partition_target_bytes;    /* size of one partition of a repartitioned dataset */
     int64_t broadcast_max_bytes;       /* a build side up to this size goes whole to every task */
     int64_t replicated_scan_max_bytes; /* a scan up to this size is read again by every task instead */
+    int64_t key_filter_min_bytes;      /* a table scan of that size waits for the keys of a small filtered table */
     int max_partitions;
 };
 void pf_planner_default_options(struct pf_planner_options *options);

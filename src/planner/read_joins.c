@@ -33,6 +33,65 @@ static enum pf_code read_conditions(struct reader *reader, pf_json *json, struct
     return predicate ? read_expr(reader, predicate, &join->residual, err) : PF_OK;
 }
 
+/* ---- equalities inside a residual ---- */
+
+static void note_column(void *context, const struct pf_expr *expr) {
+    *(bool *)context |= expr->kind == PF_EXPR_COLUMN;
+}
+
+/* The expression over one side's own columns; NULL if it reads the other side, or no column at all. */
+static const struct pf_expr *over_side(struct reader *reader, const struct pf_expr *expr,
+                                       const struct pf_op *const sides[2], int side) {
+    uint32_t left_count = sides[0]->column_count, count = left_count + sides[1]->column_count;
+    const struct pf_expr **columns = PF_ARENA_ARRAY(reader->arena, const struct pf_expr *, count);
+    bool has_column = false;
+    for (uint32_t i = 0; i < sides[side]->column_count; i++)
+        columns[(side ? left_count : 0) + i] = pf_expr_column(reader->arena, i, sides[side]->types[i]);
+    pf_expr_walk(expr, note_column, &has_column);
+    return has_column ? pf_expr_substitute(expr, columns, count, reader->arena) : NULL;
+}
+
+static bool condition_from(struct reader *reader, const struct pf_expr *expr, const struct pf_op *const sides[2],
+                           struct pf_join_condition *out_condition) {
+    if (expr->kind != PF_EXPR_COMPARE || !pf_str_equal(expr->name, PF_STR("="))) return false;
+    for (int side = 0; side < 2; side++) {
+        const struct pf_expr *left = over_side(reader, expr->args[side], sides, 0);
+        const struct pf_expr *right = over_side(reader, expr->args[!side], sides, 1);
+        if (!left || !right) continue;
+        *out_condition = (struct pf_join_condition){left, right, PF_STR("=")};
+        return true;
+    }
+    return false;
+}
+
+/* a LEFT JOIN b ON a.k = b.k AND a.v > 5 comes as one expression: its equalities are what sides can be partitioned by. */
+static void take_equalities(struct reader *reader, const struct pf_op *const sides[2], struct pf_join *join) {
+    const struct pf_expr *residual = join->residual;
+    if (!residual || join->is_asof || join->kind == PF_JOIN_MARK || join->kind == PF_JOIN_SINGLE ||
+        join->kind == PF_JOIN_POSITIONAL)
+        return;
+    bool is_and = residual->kind == PF_EXPR_AND;
+    uint32_t count = is_and ? residual->arg_count : 1, taken = 0;
+    const struct pf_expr *const *parts = is_and ? residual->args : &join->residual;
+    struct pf_join_condition *conditions =
+        PF_ARENA_ARRAY(reader->arena, struct pf_join_condition, join->condition_count + count);
+    struct pf_expr *rest = PF_ARENA_NEW(reader->arena, struct pf_expr);
+    *rest = *residual;
+    rest->args = PF_ARENA_ARRAY(reader->arena, const struct pf_expr *, count);
+    rest->arg_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (condition_from(reader, parts[i], sides, &conditions[join->condition_count + taken]))
+            taken++;
+        else
+            rest->args[rest->arg_count++] = parts[i];
+    }
+    if (!taken) return;
+    if (join->condition_count) memcpy(conditions, join->conditions, join->condition_count * sizeof *conditions);
+    join->conditions = conditions;
+    join->condition_count += taken;
+    join->residual = rest->arg_count > 1 ? rest : rest->arg_count ? rest->args[0] : NULL;
+}
+
 static struct pf_op *make_join(struct reader *reader, const struct pf_join *join, const struct pf_op *left,
                                const struct pf_op *right) {
     bool has_left = join->kind != PF_JOIN_RIGHT_SEMI && join->kind != PF_JOIN_RIGHT_ANTI;
@@ -162,6 +221,7 @@ enum pf_code read_join(struct reader *reader, pf_json *json, pf_str kind, struct
     }
     struct pf_op *op = make_join(reader, join, sides[0], sides[1]);
     PF_TRY(check_columns(op, err));
+    take_equalities(reader, (const struct pf_op *const[2]){sides[0], sides[1]}, join);
     PF_TRY(apply_maps(reader, json, &op, err));
     if (is_delim) PF_TRY(add_delim_ctes(reader, &delim, definition, &op, err));
     *out_op = op;

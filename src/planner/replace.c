@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Substitution: a finished stage's operator gives way to its dataset. Unchanged subtrees are shared. */
+/* Substitution: a finished stage's operator gives way to its dataset, and the rest of the plan takes notice (adapt.h).
+ * Unchanged subtrees are shared. */
 #include "planner/planner.h"
+
+#include "planner/adapt.h"
 
 #include <string.h>
 
@@ -109,5 +112,7 @@ struct pf_plan *pf_planner_replace(const struct pf_plan *plan, const struct pf_s
     *changed = *plan;
     if (stage->next_op_id > changed->next_op_id) changed->next_op_id = stage->next_op_id;
     changed->root = resolve_ctes(change_op(&change, plan->root), changed, arena);
+    if (kept->key_count) changed->root = push_key_filters(changed->root, stage->id, changed, arena);
+    if (!kept->row_count && !kept->is_estimate) changed->root = drop_empty(changed->root, arena);
     return changed;
 }

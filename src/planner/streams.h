@@ -87,7 +87,9 @@ struct cut {
     uint32_t key_count;
     int partition_count;
     double rows;
-    bool is_gathered;   /* its rows must meet in one place */
+    bool is_gathered;                  /* its rows must meet in one place */
+    const struct pf_expr **value_keys; /* columns of `op` whose values will be worth knowing */
+    uint32_t value_key_count;
     const char *reason; /* why; NULL: it is only natural (a sort, a limit) */
     const char *title;  /* what is done last: "partial aggregate"; NULL: nothing special */
 };

@@ -70,6 +70,9 @@ static void report_stage(struct run *run, const struct pf_stage *stage, const st
         .single_reason = pf_arena_str(run->arena, stage->single_reason.why),
         .tasks = (int)list->count,
         .scanned_bytes = list->scan_bytes,
+        .scanned_files = list->scan_files,
+        .skipped_files = list->skipped_files,
+        .skipped_rows = list->skipped_rows,
         .started_ms = pf_clock_mono_ms(),
     };
     if (stage->exchange == PF_EXCHANGE_REPARTITION) {
@@ -278,7 +281,7 @@ static enum pf_code run_stages(struct run *run, const struct pf_stage *stages, s
     }
     PF_TRY(wait_for_stages(run, outputs, count, left, err));
     for (size_t i = 0; i < count; i++) {
-        struct pf_dataset dataset = dataset_of(&outputs[i], stages[i].partition_count, run->arena);
+        struct pf_dataset dataset = dataset_of(&outputs[i], &stages[i], run->arena);
         PF_ARENA_PUSH(run->arena, run->outputs, run->output_count, run->output_capacity) = outputs[i];
         run->plan = pf_planner_replace(run->plan, &stages[i], &dataset, run->arena);
     }

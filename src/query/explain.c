@@ -171,8 +171,12 @@ void explain_analyzed(const struct pf_query *query, struct pf_buf *out) {
                       stage->tasks, stage->retries);
         put_ms(out, (stage->ended_ms - stage->started_ms) * 1000);
         if (stage->scanned_bytes) {
-            pf_buf_put_cstr(out, "; files of ");
+            pf_buf_printf(out, "; %lld files of ", (long long)stage->scanned_files);
             put_bytes(out, stage->scanned_bytes);
+        }
+        if (stage->skipped_files) {
+            pf_buf_printf(out, " (%lld files with %lld rows skipped)", (long long)stage->skipped_files,
+                          (long long)stage->skipped_rows);
         }
         pf_buf_printf(out, "; %.*s: %lld rows, ", PF_STR_ARG(stage->exchange), (long long)stage->rows);
         put_bytes(out, stage->bytes);

@@ -227,7 +227,11 @@ static enum pf_code make_inputs(struct pf_stack *stack, const struct lake_tables
         PF_TRY(
             make_input(stack, tables, outputs, &fragment->inputs[i], arena, &list->message.inputs[i], &states[i], err));
         list->scan_bytes += states[i].files.size_bytes;
-        list->skipped_files += states[i].files.skipped_file_count;
+        if (fragment->inputs[i].kind != PF_INPUT_SCAN) continue;
+        const struct lake_table *lake = find_lake_table(tables, fragment->inputs[i].scan_name);
+        list->scan_files += (int64_t)states[i].files.count;
+        list->skipped_files += lake->totals.file_count - (int64_t)states[i].files.count;
+        list->skipped_rows += lake->totals.row_count - states[i].files.row_count;
     }
     *out_states = states;
     return PF_OK;
@@ -252,6 +256,9 @@ enum pf_code make_tasks(struct pf_stack *stack, const struct lake_tables *tables
     struct input_state *states = NULL;
     PF_TRY(make_inputs(stack, tables, outputs, &stage->fragment, arena, &list, &states, err));
     list.message.partition_count = stage->partition_count;
+    for (size_t i = 0; i < stage->key_column_count; i++)
+        list.message.keys =
+            pf_arena_printf(arena, "%.*s%s%d", PF_STR_ARG(list.message.keys), i ? "," : "", stage->key_columns[i]);
     size_t driving = 0;
     while (driving < stage->fragment.input_count && stage->fragment.inputs[driving].role != PF_ROLE_DRIVING) driving++;
     bool has_driving = driving < stage->fragment.input_count;
@@ -280,7 +287,25 @@ enum pf_code make_single_task(struct pf_stack *stack, const struct lake_tables *
     return PF_OK;
 }
 
-struct pf_dataset dataset_of(const struct stage_output *output, int partition_count, struct pf_arena *arena) {
+static void set_keys(const struct stage_output *output, const struct pf_stage *stage, struct pf_arena *arena,
+                     struct pf_dataset *dataset) {
+    struct pf_key_values *keys = PF_ARENA_ARRAY(arena, struct pf_key_values, stage->key_column_count);
+    for (size_t i = 0; i < stage->key_column_count; i++) {
+        struct pf_exchange_key_texts texts;
+        if (!pf_exchange_merge_keys(output->outputs, output->count, stage->key_columns[i], arena, &texts)) continue;
+        keys[dataset->key_count++] = (struct pf_key_values){.column = texts.column,
+                                                            .type = texts.type,
+                                                            .min = texts.min,
+                                                            .max = texts.max,
+                                                            .is_listed = texts.is_listed,
+                                                            .values = texts.values,
+                                                            .value_count = texts.value_count};
+    }
+    dataset->keys = keys;
+}
+
+struct pf_dataset dataset_of(const struct stage_output *output, const struct pf_stage *stage, struct pf_arena *arena) {
+    int partition_count = stage->partition_count;
     struct pf_dataset dataset = {.stage_id = output->stage_id, .partition_count = partition_count};
     int64_t *rows = PF_ARENA_ARRAY(arena, int64_t, (size_t)partition_count);
     int64_t *bytes = PF_ARENA_ARRAY(arena, int64_t, (size_t)partition_count);
@@ -297,5 +322,6 @@ struct pf_dataset dataset_of(const struct stage_output *output, int partition_co
     }
     dataset.partition_rows = rows;
     dataset.partition_bytes = bytes;
+    set_keys(output, stage, arena, &dataset);
     return dataset;
 }

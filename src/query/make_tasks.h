@@ -24,7 +24,7 @@ struct task_list {
     struct task_message *tasks;
     size_t count;
     int64_t scan_bytes; /* of the files left after pruning */
-    int64_t skipped_files;
+    int64_t scan_files, skipped_files, skipped_rows;
 };
 
 enum pf_code make_tasks(struct pf_stack *stack, const struct lake_tables *tables, const struct stage_outputs *outputs,
@@ -36,7 +36,7 @@ enum pf_code make_single_task(struct pf_stack *stack, const struct lake_tables *
                               const struct stage_outputs *outputs, const struct pf_fragment *fragment,
                               struct pf_arena *arena, struct task_list *out_list, struct pf_error *err) PF_MUST_CHECK;
 
-/* Sums of a stage's outputs, as the planner wants them. */
-struct pf_dataset dataset_of(const struct stage_output *output, int partition_count, struct pf_arena *arena);
+/* Sums of a stage's outputs, and the values of its key columns, as the planner wants them. */
+struct pf_dataset dataset_of(const struct stage_output *output, const struct pf_stage *stage, struct pf_arena *arena);
 
 #endif

@@ -30,7 +30,9 @@ struct stage_progress {
     int id;
     pf_str title, exchange, single_reason;
     int tasks, done, retries;
-    int64_t rows, bytes, scanned_bytes, started_ms, ended_ms; /* monotonic; ended 0: runs */
+    int64_t rows, bytes, scanned_bytes;
+    int64_t scanned_files, skipped_files, skipped_rows; /* skipped: by partitions and statistics of files */
+    int64_t started_ms, ended_ms;                       /* monotonic; ended 0: runs */
 };
 
 enum query_state { QUERY_WAITING, QUERY_PLANNING, QUERY_RUNNING, QUERY_DONE, QUERY_FAILED, QUERY_CANCELLED };

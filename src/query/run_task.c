@@ -72,10 +72,11 @@ static enum pf_code copy_fragment(const struct task_run *run, pf_str path, struc
                                   struct pf_error *err) {
     pf_str fragment;
     PF_TRY(task_render_sql(run->stage, run->task, run->prefix, arena, &fragment, err));
-    pf_str sql =
-        pf_arena_printf(arena, "COPY (%.*s) TO %s (FORMAT exchange, OUTPUT %s, PARTITIONS %d, PER_THREAD_OUTPUT true)",
-                        PF_STR_ARG(fragment), sql_quote_text(path, arena).ptr, sql_quote_text(run->prefix, arena).ptr,
-                        run->stage->partition_count);
+    pf_str sql = pf_arena_printf(
+        arena, "COPY (%.*s) TO %s (FORMAT exchange, OUTPUT %s, PARTITIONS %d%s%s, PER_THREAD_OUTPUT true)",
+        PF_STR_ARG(fragment), sql_quote_text(path, arena).ptr, sql_quote_text(run->prefix, arena).ptr,
+        run->stage->partition_count, run->stage->keys.len ? ", KEYS " : "",
+        run->stage->keys.len ? sql_quote_text(run->stage->keys, arena).ptr : "");
     return pf_session_run(run->session, sql, err);
 }
 

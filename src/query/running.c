@@ -152,6 +152,9 @@ static void put_stages(struct pf_json_out *out, const struct running *running) {
         pf_json_field_i64(out, "rows", stage->rows);
         pf_json_field_i64(out, "bytes", stage->bytes);
         pf_json_field_i64(out, "scanned_bytes", stage->scanned_bytes);
+        pf_json_field_i64(out, "scanned_files", stage->scanned_files);
+        pf_json_field_i64(out, "skipped_files", stage->skipped_files);
+        pf_json_field_i64(out, "skipped_rows", stage->skipped_rows);
         pf_json_field_i64(out, "ms", stage->started_ms ? ended_ms - stage->started_ms : 0);
         if (stage->single_reason.len) pf_json_field_str(out, "one_place_because", stage->single_reason);
         pf_json_close_object(out);

@@ -99,6 +99,7 @@ pf_str stage_message_encode(const struct stage_message *message, struct pf_arena
     pf_json_open_object(&out);
     pf_json_field_str(&out, "sql", message->sql);
     pf_json_field_i64(&out, "partitions", message->partition_count);
+    pf_json_field_str(&out, "keys", message->keys);
     pf_json_key(&out, "inputs");
     pf_json_open_array(&out);
     for (size_t i = 0; i < message->input_count; i++) put_stage_input(&out, &message->inputs[i]);
@@ -269,6 +270,7 @@ enum pf_code stage_message_decode(pf_str json, struct pf_arena *arena, struct st
     PF_TRY(pf_json_parse(json, arena, "stage message", &root, err));
     PF_TRY(pf_json_need_str(root, "sql", "stage message", &message.sql, err));
     message.partition_count = (int)pf_json_get_i64(root, "partitions", 1);
+    message.keys = pf_json_get_str(root, "keys", PF_STR_EMPTY);
     pf_json *inputs = pf_json_get(root, "inputs");
     message.input_count = pf_json_count(inputs);
     message.inputs = PF_ARENA_ARRAY(arena, struct stage_input, message.input_count);

@@ -66,6 +66,7 @@ struct stage_input {
 struct stage_message {
     pf_str sql; /* with ${i} for the inputs */
     int partition_count;
+    pf_str keys; /* columns of the output whose values are to be noted: "0,2"; empty: none */
     struct stage_input *inputs;
     size_t input_count;
 };

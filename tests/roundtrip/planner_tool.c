@@ -6,7 +6,8 @@
  *   planner_tool tree PLAN ESTIMATES FACTS             prints the plan as a tree
  *   planner_tool explain PLAN ESTIMATES FACTS [OPTION=N...]   prints all steps, with estimates
  *   planner_tool run PLAN ESTIMATES FACTS [OPTION=N...]       prints one step as a JSON line; for each of its stages
- *       reads a line "ID PARTITIONS ROWS BYTES"; and so on until the last step
+ *       reads a JSON line {"id","partitions","rows","bytes","keys":[{"column","type","min","max","values"}]}; and so on
+ *       until the last step
  *
  * FACTS: lines "scan_name rows bytes files". */
 #include "base/file.h"
@@ -98,6 +99,10 @@ static void put_step(const struct pf_step *step) {
         pf_json_field_str(&out, "title", stage->title);
         pf_json_field_str(&out, "single_reason", stage->single_reason.why);
         pf_json_field_i64(&out, "estimated_rows", stage->estimated_rows);
+        pf_json_key(&out, "keys");
+        pf_json_open_array(&out);
+        for (size_t k = 0; k < stage->key_column_count; k++) pf_json_put_i64(&out, stage->key_columns[k]);
+        pf_json_close_array(&out);
         put_fragment(&out, &stage->fragment);
         pf_json_close_object(&out);
     }
@@ -107,6 +112,39 @@ static void put_step(const struct pf_step *step) {
     fwrite(buf.ptr, 1, buf.len, stdout);
     fflush(stdout);
     pf_buf_clear(&buf);
+}
+
+static void read_keys(pf_json *list, struct pf_arena *arena, struct pf_dataset *dataset) {
+    struct pf_key_values *keys = PF_ARENA_ARRAY(arena, struct pf_key_values, pf_json_count(list));
+    for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
+        struct pf_key_values *one = &keys[dataset->key_count++];
+        pf_json *values = pf_json_get(each.value, "values");
+        *one = (struct pf_key_values){.column = (int)pf_json_get_i64(each.value, "column", -1),
+                                      .type = pf_json_get_str(each.value, "type", PF_STR_EMPTY),
+                                      .min = pf_json_get_str(each.value, "min", PF_STR_EMPTY),
+                                      .max = pf_json_get_str(each.value, "max", PF_STR_EMPTY),
+                                      .is_listed = values != NULL};
+        one->values = PF_ARENA_ARRAY(arena, pf_str, pf_json_count(values));
+        for (struct pf_json_each value = pf_json_each(values); pf_json_next(&value);)
+            one->values[one->value_count++] = pf_json_as_str(value.value, PF_STR_EMPTY);
+    }
+    dataset->keys = keys;
+}
+
+static bool read_dataset(struct pf_arena *arena, int *out_stage_id, struct pf_dataset *out_dataset) {
+    static char line[1 << 20];
+    pf_json *json;
+    struct pf_error err;
+    if (!fgets(line, sizeof line, stdin) ||
+        pf_json_parse(pf_arena_str(arena, pf_str_from_cstr(line)), arena, "dataset", &json, &err) != PF_OK)
+        return false;
+    *out_stage_id = (int)pf_json_get_i64(json, "id", 0);
+    *out_dataset = (struct pf_dataset){.stage_id = *out_stage_id,
+                                       .partition_count = (int)pf_json_get_i64(json, "partitions", 1),
+                                       .row_count = pf_json_get_i64(json, "rows", 0),
+                                       .size_bytes = pf_json_get_i64(json, "bytes", 0)};
+    read_keys(pf_json_get(json, "keys"), arena, out_dataset);
+    return true;
 }
 
 static int run_steps(const struct pf_plan *plan, const struct pf_planner_options *options, struct pf_arena *arena) {
@@ -119,11 +157,9 @@ static int run_steps(const struct pf_plan *plan, const struct pf_planner_options
         put_step(&step);
         if (step.kind != PF_STEP_STAGES) return 0;
         for (size_t i = 0; i < step.stage_count; i++) {
-            int id, partitions;
-            long long rows, bytes;
-            if (scanf("%d %d %lld %lld", &id, &partitions, &rows, &bytes) != 4) return 1;
-            struct pf_dataset dataset = {
-                .stage_id = id, .partition_count = partitions, .row_count = rows, .size_bytes = bytes};
+            int id;
+            struct pf_dataset dataset;
+            if (!read_dataset(arena, &id, &dataset)) return 1;
             for (size_t s = 0; s < step.stage_count; s++)
                 if (step.stages[s].id == id) plan = pf_planner_replace(plan, &step.stages[s], &dataset, arena);
         }
@@ -141,6 +177,7 @@ static void read_option(struct pf_planner_options *options, const char *text) {
     if (pf_str_equal(name, PF_STR("target"))) options->partition_target_bytes = value;
     if (pf_str_equal(name, PF_STR("broadcast"))) options->broadcast_max_bytes = value;
     if (pf_str_equal(name, PF_STR("replicate"))) options->replicated_scan_max_bytes = value;
+    if (pf_str_equal(name, PF_STR("keys"))) options->key_filter_min_bytes = value;
     if (pf_str_equal(name, PF_STR("partitions"))) options->max_partitions = (int)value;
 }
 

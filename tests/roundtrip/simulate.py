@@ -9,6 +9,7 @@ import re
 from harness.cases import Problem, check
 
 SPLITS = 3
+MAX_VALUES = 20  # so that both lists and bare ranges occur
 OPERATORS = ("=", "<>", "<", "<=", ">", ">=", "IN", "IS NULL", "IS NOT NULL")
 
 
@@ -68,7 +69,30 @@ class Simulation:
         rows, highest = execute(f"SELECT count(*), coalesce(max(p), 0) FROM d{stage['id']}").fetchone()
         check(highest < stage["partitions"], f"stage {stage['id']}: partition {highest} of {stage['partitions']}")
         self.datasets[stage["id"]] = {"partitions": stage["partitions"], "columns": columns}
-        self.tool.stdin.write(f"{stage['id']} {stage['partitions']} {rows} {rows * 8 * len(columns)}\n")
+        keys = [self.keys_of(stage["id"], number, columns[number]) for number in stage["keys"]]
+        told = {"id": stage["id"], "partitions": stage["partitions"], "rows": rows, "bytes": rows * 8 * len(columns)}
+        self.tool.stdin.write(json.dumps({**told, "keys": [key for key in keys if key]}) + "\n")
+
+    def keys_of(self, stage_id, number, column):
+        """What the exchange would have noted of a key column."""
+        table, execute = f"temp.d{stage_id}", self.world.connection.execute
+        type_ = execute(f"SELECT column_type FROM (DESCRIBE SELECT {column} FROM {table})").fetchone()[0]
+        is_text = type_ == "VARCHAR"
+        if not is_text and not re.fullmatch(r"U?(TINY|SMALL)INT|U?INTEGER|BIGINT|DATE|TIMESTAMP|DECIMAL.*", type_):
+            return None
+        values = [row[0] for row in execute(
+            f"SELECT DISTINCT {column}::VARCHAR FROM {table} WHERE {column} IS NOT NULL LIMIT {MAX_VALUES + 1}"
+        ).fetchall()]
+        is_listed = len(values) <= MAX_VALUES
+        if is_text and not is_listed:
+            return None
+        told = {"column": number, "type": type_, "min": "", "max": ""}
+        if not is_text and values:
+            lowest, highest = execute(f"SELECT min({column})::VARCHAR, max({column})::VARCHAR FROM {table}").fetchone()
+            if "infinity" in lowest + highest:
+                return None
+            told |= {"min": lowest, "max": highest}
+        return {**told, "values": values} if is_listed else told
 
     def shares(self, stage):
         roles = [found["role"] for found in stage["inputs"]]
