@@ -19,6 +19,7 @@ static const struct route routes[] = {
     {"POST", "/v1/query", run_query_from_body},
     {"GET", "/v1/query", run_query_from_url},
     {"GET", "/v1/query/{}", show_query},
+    {"GET", "/v1/query/{}/result", show_result},
     {"DELETE", "/v1/query/{}", cancel_query},
     {"GET", "/v1/tables", list_tables},
 };
@@ -69,7 +70,8 @@ void api_respond_json(const struct api_call *call, int status, pf_str json) {
 void api_respond_error(const struct api_call *call, const struct pf_error *err, pf_str query_id) {
     pf_str json = pf_api_error_json(call->request->arena, err, query_id);
     if (query_id.len) pf_http_add_header(call->request, call->response, "X-Puffin-Query-Id", query_id);
-    if (err->code == PF_THROTTLED) pf_http_add_header(call->request, call->response, "Retry-After", PF_STR("1"));
+    bool is_busy = err->code == PF_THROTTLED || err->code == PF_REMOTE;
+    if (is_busy) pf_http_add_header(call->request, call->response, "Retry-After", PF_STR("1"));
     api_respond_json(call, pf_code_http_status(err->code),
                      pf_arena_printf(call->request->arena, "{\"error\":%.*s}", PF_STR_ARG(json)));
 }
@@ -88,7 +90,9 @@ static bool path_matches(const char *pattern, pf_str path, pf_str *out_id) {
     if (!hole) return pf_str_equal(path, pf_str_from_cstr(pattern));
     pf_str head = pf_str_from(pattern, (size_t)(hole - pattern));
     if (!pf_str_starts_with(path, head) || path.len == head.len) return false;
-    pf_str id = pf_str_slice(path, head.len, path.len);
+    pf_str tail = pf_str_from_cstr(hole + 2);
+    if (!pf_str_ends_with(path, tail) || path.len <= head.len + tail.len) return false;
+    pf_str id = pf_str_slice(path, head.len, path.len - tail.len);
     if (pf_str_find_char(id, '/', 0) != SIZE_MAX) return false;
     *out_id = id;
     return true;

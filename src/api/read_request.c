@@ -161,3 +161,10 @@ enum pf_code read_query_url(const struct pf_http_request *http, struct query_req
     PF_TRY(read_parameters(http, request, err));
     return check_sql(request, "send it as parameter 'sql': /v1/query?sql=SELECT%201", err);
 }
+
+enum pf_code read_result_url(const struct pf_http_request *http, struct query_request *request, struct pf_error *err) {
+    PF_TRY(read_headers(http, request, err));
+    PF_TRY(read_parameters(http, request, err));
+    if (request->sql.len) PF_FAIL(err, PF_INVALID, "the result of a query takes no 'sql'");
+    return PF_OK;
+}

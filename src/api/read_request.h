@@ -18,6 +18,9 @@ enum pf_code read_query_body(const struct pf_http_request *http, struct query_re
     PF_MUST_CHECK;
 enum pf_code read_query_url(const struct pf_http_request *http, struct query_request *request, struct pf_error *err)
     PF_MUST_CHECK;
+/* The same without a statement: for a result that is there already. */
+enum pf_code read_result_url(const struct pf_http_request *http, struct query_request *request, struct pf_error *err)
+    PF_MUST_CHECK;
 /* False: the body is of a kind that we do not read (415). */
 bool can_read_body(const struct pf_http_request *http);
 /* 1 to 64 letters, digits, '-' and '_'. */

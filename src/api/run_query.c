@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { PIECE_BYTES = 256 << 10, MAX_ROW_BYTES = 512 << 20 };
+enum { PIECE_BYTES = 256 << 10, MAX_ROW_BYTES = 512 << 20, MAX_CLIENT_BYTES = 64 };
 
 /* In the request's arena, until `end`. */
 struct result_stream {
@@ -109,6 +109,14 @@ static int64_t limit_of(int64_t asked_ms, int64_t server_ms) {
     return asked_ms;
 }
 
+/* Who asks, so that clients take turns when many queries wait: by address, until there are keys. */
+static pf_str client_of(const struct pf_http_request *request) {
+    size_t colon = request->peer.len;
+    while (colon > 0 && request->peer.ptr[colon - 1] != ':') colon--;
+    pf_str named = pf_http_header(&request->headers, "X-Puffin-Client");
+    return named.len ? pf_str_slice(named, 0, MAX_CLIENT_BYTES) : pf_str_slice(request->peer, 0, colon ? colon - 1 : 0);
+}
+
 static enum pf_code start(struct result_stream *stream, const struct query_request *asked, struct pf_error *err) {
     struct pf_query_options options = {
         .sql = asked->sql,
@@ -116,8 +124,11 @@ static enum pf_code start(struct result_stream *stream, const struct query_reque
         .timeout_ms = limit_of(asked->timeout_ms, stream->call.api->options.timeout_ms),
         .max_rows = asked->max_rows,
         .id = asked->id,
+        .client = client_of(stream->call.request),
     };
-    PF_TRY(pf_query_start(stream->call.api->options.stack, &options, &stream->query, err));
+    struct pf_stack *stack = stream->call.api->options.stack;
+    PF_TRY(stream->call.id.len ? pf_query_open_result(stack, stream->call.id, &options, &stream->query, err)
+                               : pf_query_start(stack, &options, &stream->query, err));
     size_t column_count = 0;
     const struct pf_column *columns = pf_query_columns(stream->query, &column_count);
     begin_result(&stream->writer, asked->format, columns, column_count, asked->id, stream->call.request->arena);
@@ -186,4 +197,11 @@ enum pf_code run_query_from_url(struct api_call *call, struct pf_error *err) {
     call->response->status = 200;
     call->response->stream = (struct pf_http_stream){.next = no_bytes};
     return PF_OK;
+}
+
+enum pf_code show_result(struct api_call *call, struct pf_error *err) {
+    struct query_request asked = {0};
+    if (!is_query_id(call->id)) PF_FAIL(err, PF_INVALID, "that is no query id");
+    PF_TRY(read_result_url(call->request, &asked, err));
+    return run(call, &asked);
 }

@@ -59,6 +59,7 @@ enum pf_code show_index(struct api_call *call, struct pf_error *err) {
          "run SQL: the body is the statement, or JSON with sql, route, format, timeout_ms, max_rows, id"},
         {"GET /v1/query?sql=…", "the same with parameters; format=json|ndjson|csv"},
         {"GET /v1/query/{id}", "state of a query"},
+        {"GET /v1/query/{id}/result", "result of a query that this server took over from another one"},
         {"DELETE /v1/query/{id}", "cancel a query"},
         {"GET /v1/tables", "tables with their columns and sizes"},
         {"GET /healthz", "is it up"},

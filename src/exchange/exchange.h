@@ -40,6 +40,7 @@ struct pf_exchange_io {
     enum pf_code (*put)(void *context, pf_str key, pf_str bytes, struct pf_error *err);
     enum pf_code (*get)(void *context, pf_str key, uint64_t offset, uint64_t size_bytes, struct pf_arena *arena,
                         pf_str *out_bytes, struct pf_error *err);
+    void (*remove)(void *context, pf_str key); /* may be NULL; harmless for an unknown key */
 };
 
 enum { PF_EXCHANGE_MAX_PARTITIONS = 4096, PF_EXCHANGE_MAX_KEY_COLUMNS = 8, PF_EXCHANGE_MAX_KEY_VALUES = 500 };
@@ -111,6 +112,14 @@ enum pf_code pf_exchange_take_output(struct pf_exchange *exchange, pf_str name, 
 void pf_exchange_drop_output(struct pf_exchange *exchange, pf_str name);
 /* Removes the files whose keys start with `prefix` (a folder: "<query>") from the exchange directory. */
 enum pf_code pf_exchange_remove_files(struct pf_exchange *exchange, pf_str prefix, struct pf_error *err) PF_MUST_CHECK;
+
+/* Is an object of an output still there, as large as it was? PF_NOT_FOUND and PF_CORRUPT name it. One small read at
+ * most: what is in it is checked by its readers. */
+enum pf_code pf_exchange_check_object(struct pf_exchange *exchange, const struct pf_exchange_object *object,
+                                      struct pf_error *err) PF_MUST_CHECK;
+/* Removes an output that nobody will read: another attempt was first. `is_last`: nothing more is written for that
+ * query, so its folders may go, too, if they are empty. */
+void pf_exchange_remove_output(struct pf_exchange *exchange, const struct pf_exchange_output *output, bool is_last);
 
 /* Compact JSON, for the task's result. Decode checks every number; PF_CORRUPT for anything else. */
 enum pf_code pf_exchange_output_encode(const struct pf_exchange_output *output, struct pf_arena *arena,

@@ -1,13 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* One thread that looks after the stack: stops queries at their time limit, starts Redis again when it died, removes
- * what queries of dead coordinators left behind. */
+/* One thread that looks after the stack: stops queries at their time limit, starts Redis again when it died, ends
+ * workers that hang, takes over queries whose coordinator died, and removes what others left behind. What may wait for
+ * Redis is done by a second thread (tend), so that time limits hold while Redis is silent. */
 #include "query/query_internal.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "fleet/fleet.h"
+#include "query/resume.h"
 #include "sync/sync.h"
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
-enum { TICK_MS = 20, CARE_EVERY_MS = 500, SWEEP_EVERY_MS = 30000, ORPHAN_GRACE_MS = 10000 };
+enum {
+    TICK_MS = 20,
+    CARE_EVERY_MS = 500,
+    SWEEP_EVERY_MS = 10000,
+    ORPHAN_GRACE_MS = 10000,
+    ORPHAN_FOLDER_MS = 60000, /* younger ones may be of a query that is not in Redis yet */
+    MAX_SUSPECTS = 64
+};
 
 static void stop_late_queries_locked(struct pf_stack *stack) {
     int64_t now_ms = pf_clock_mono_ms();
@@ -61,29 +76,154 @@ static bool tick_locked(struct pf_stack *stack) {
 
 static void *keep(void *context) {
     struct pf_stack *stack = context;
-    int64_t next_care_ms = 0, next_sweep_ms = pf_clock_mono_ms() + SWEEP_EVERY_MS;
-    for (;;) {
+    bool goes_on = true;
+    while (goes_on) {
         pthread_mutex_lock(&stack->locked.mutex);
-        bool goes_on = tick_locked(stack);
-        struct pf_sync *sync = stack->locked.sync;
+        goes_on = tick_locked(stack);
         pthread_mutex_unlock(&stack->locked.mutex);
-        if (!goes_on) return NULL;
-        int64_t now_ms = pf_clock_mono_ms();
-        if (sync && now_ms >= next_care_ms) {
-            next_care_ms = now_ms + CARE_EVERY_MS;
-            revive_redis(stack);
-        }
-        if (sync && now_ms >= next_sweep_ms) {
-            next_sweep_ms = now_ms + SWEEP_EVERY_MS;
-            remove_orphans(stack, sync);
+    }
+    return NULL;
+}
+
+/* ---- orphaned folders of the exchange ---- */
+
+static bool is_running_here(struct pf_stack *stack, pf_str query_id) {
+    bool is_here = false;
+    pthread_mutex_lock(&stack->locked.mutex);
+    for (struct running *running = stack->locked.first; running; running = running->next) {
+        is_here = is_here || pf_str_equal(running->id, query_id);
+    }
+    pthread_mutex_unlock(&stack->locked.mutex);
+    return is_here;
+}
+
+static bool is_old(const char *path) {
+    struct stat state;
+    if (stat(path, &state) != 0 || !S_ISDIR(state.st_mode)) return false;
+    return pf_clock_wall_ms() - (int64_t)state.st_mtime * 1000 > ORPHAN_FOLDER_MS;
+}
+
+/* A worker that was slow to stop may have written after its query's files were removed. */
+static void remove_orphaned_folders(struct pf_stack *stack, struct pf_sync *sync) {
+    DIR *directory = opendir(stack->exchange_path.ptr);
+    if (!directory) return;
+    struct pf_arena *arena = pf_arena_new(NULL, "orphans");
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        pf_str id = pf_str_from_cstr(entry->d_name), job;
+        pf_str path = pf_arena_printf(arena, "%.*s/%s", PF_STR_ARG(stack->exchange_path), entry->d_name);
+        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "copy") == 0 || !is_old(path.ptr)) continue;
+        if (is_running_here(stack, id) || pf_sync_query_job(sync, id, arena, &job, NULL) != PF_NOT_FOUND) continue;
+        if (pf_exchange_remove_files(stack->exchange, id, NULL) == PF_OK) {
+            pf_log_text(PF_LOG_INFO, "removed slices of a query that is over", "orphan", id);
         }
     }
+    pf_arena_free(arena);
+    closedir(directory);
+}
+
+/* ---- workers that hang ---- */
+
+/* A worker gives a sign of life more often than once a lease, with and without a task. One that is busy, by what the
+ * fleet knows, and has given none for a lease while Redis answered is ended; its task goes to another one. */
+struct suspect {
+    int pid;
+    int64_t since_ms;
+};
+
+struct tending {
+    struct pf_stack *stack;
+    struct suspect suspects[MAX_SUSPECTS];
+    size_t suspect_count;
+    int64_t next_sweep_ms;
+};
+
+static bool has_sign(const struct pf_sync_worker *alive, size_t count, pf_str worker_id) {
+    for (size_t i = 0; i < count; i++) {
+        if (pf_str_equal(alive[i].id, worker_id)) return true;
+    }
+    return false;
+}
+
+static int64_t suspected_since(const struct tending *tending, int pid, int64_t now_ms) {
+    for (size_t i = 0; i < tending->suspect_count; i++) {
+        if (tending->suspects[i].pid == pid) return tending->suspects[i].since_ms;
+    }
+    return now_ms;
+}
+
+static void end_hung_workers(struct tending *tending, struct pf_sync *sync, struct pf_fleet *fleet) {
+    struct pf_arena *arena = pf_arena_new(NULL, "hung");
+    int64_t lease_ms = tending->stack->options.lease_ms, now_ms = pf_clock_mono_ms();
+    struct pf_sync_worker *alive = NULL;
+    struct pf_fleet_environment *there = NULL;
+    size_t alive_count = 0, there_count = 0, suspect_count = 0;
+    struct suspect suspects[MAX_SUSPECTS];
+    pf_fleet_list(fleet, "engine", arena, &there, &there_count);
+    bool is_known = pf_sync_worker_list(sync, arena, &alive, &alive_count, NULL) == PF_OK;
+    for (size_t i = 0; i < there_count && is_known; i++) {
+        const struct pf_fleet_environment *one = &there[i];
+        if (one->state != PF_ENVIRONMENT_BUSY || one->pid <= 0 || one->age_ms < 2 * lease_ms) continue;
+        if (has_sign(alive, alive_count, one->worker_id) || suspect_count == MAX_SUSPECTS) continue;
+        int64_t since_ms = suspected_since(tending, one->pid, now_ms);
+        if (now_ms - since_ms >= lease_ms) {
+            pf_log_text(PF_LOG_WARN, "a worker hangs: it is ended", "hung_worker", one->worker_id);
+            kill(one->pid, SIGKILL);
+        }
+        suspects[suspect_count++] = (struct suspect){one->pid, since_ms};
+    }
+    if (suspect_count) memcpy(tending->suspects, suspects, suspect_count * sizeof *suspects);
+    tending->suspect_count = suspect_count;
+    pf_arena_free(arena);
+}
+
+/* ---- the thread that may wait ---- */
+
+static void sweep(struct tending *tending, struct pf_sync *sync) {
+    if (pf_clock_mono_ms() < tending->next_sweep_ms) return;
+    tending->next_sweep_ms = pf_clock_mono_ms() + SWEEP_EVERY_MS;
+    remove_orphans(tending->stack, sync);
+    remove_orphaned_folders(tending->stack, sync);
+    resume_drop_old(tending->stack);
+}
+
+static void tend_once(struct tending *tending) {
+    struct pf_stack *stack = tending->stack;
+    pthread_mutex_lock(&stack->locked.mutex);
+    struct pf_sync *sync = stack->locked.sync;
+    struct pf_fleet *fleet = stack->locked.fleet;
+    pthread_mutex_unlock(&stack->locked.mutex);
+    if (sync) revive_redis(stack);
+    if (!fleet && stack->options.takes_over) (void)!stack_need_fleet(stack, NULL); /* later, when Redis is there */
+    if (!sync || !fleet) return;
+    end_hung_workers(tending, sync, fleet);
+    if (stack->options.takes_over) resume_look(stack, sync);
+    sweep(tending, sync);
+}
+
+static void *tend(void *context) {
+    struct pf_stack *stack = context;
+    struct tending tending = {.stack = stack};
+    pthread_mutex_lock(&stack->locked.mutex);
+    while (!stack->locked.is_closing) {
+        pthread_mutex_unlock(&stack->locked.mutex);
+        tend_once(&tending);
+        pthread_mutex_lock(&stack->locked.mutex);
+        struct pf_deadline next = pf_deadline_in(CARE_EVERY_MS);
+        while (!stack->locked.is_closing && pf_deadline_left_ms(next) > 0) {
+            pf_condition_wait_ms(&stack->changed, &stack->locked.mutex, pf_deadline_left_ms(next));
+        }
+    }
+    pthread_mutex_unlock(&stack->locked.mutex);
+    return NULL;
 }
 
 enum pf_code keeper_start(struct pf_stack *stack, struct pf_error *err) {
     int status = pthread_create(&stack->keeper, NULL, keep, stack);
     if (status != 0) PF_FAIL_ERRNO(err, status, "start the keeper thread");
     stack->has_keeper = true;
+    status = pthread_create(&stack->tender, NULL, tend, stack);
+    if (status != 0) PF_FAIL_ERRNO(err, status, "start the keeper's second thread");
+    stack->has_tender = true;
     return PF_OK;
 }
 
@@ -98,5 +238,6 @@ void keeper_stop(struct pf_stack *stack) {
     pthread_cond_broadcast(&stack->changed);
     pthread_mutex_unlock(&stack->locked.mutex);
     if (stack->has_keeper) pthread_join(stack->keeper, NULL);
-    stack->has_keeper = false;
+    if (stack->has_tender) pthread_join(stack->tender, NULL);
+    stack->has_keeper = stack->has_tender = false;
 }

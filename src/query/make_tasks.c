@@ -30,7 +30,7 @@ static enum pf_code set_scan_columns(const struct lake_table *lake, const struct
     return PF_OK;
 }
 
-static pf_str join_outputs(const struct stage_output *output, struct pf_arena *arena) {
+pf_str join_outputs(const struct stage_output *output, struct pf_arena *arena) {
     struct pf_buf buf;
     pf_buf_init(&buf, MAX_OUTPUTS_BYTES);
     pf_buf_put_char(&buf, '[');

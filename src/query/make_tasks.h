@@ -36,6 +36,9 @@ enum pf_code make_single_task(struct pf_stack *stack, const struct lake_tables *
                               const struct stage_outputs *outputs, const struct pf_fragment *fragment,
                               struct pf_arena *arena, struct task_list *out_list, struct pf_error *err) PF_MUST_CHECK;
 
+/* All of them, as stage messages carry them. */
+pf_str join_outputs(const struct stage_output *output, struct pf_arena *arena);
+
 /* Sums of a stage's outputs, and the values of its key columns, as the planner wants them. */
 struct pf_dataset dataset_of(const struct stage_output *output, const struct pf_stage *stage, struct pf_arena *arena);
 

@@ -8,6 +8,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "query/choose_route.h"
+#include "query/resume.h"
 #include "query/task.h"
 
 #include <assert.h>
@@ -111,7 +112,7 @@ static enum pf_code run_fleet(struct pf_query *query, struct pf_error *err) {
     pf_str reason = PF_STR_EMPTY;
     PF_TRY(stack_need_fleet(query->stack, err));
     enum pf_code code = coordinate(query, &reason, err);
-    if (code != PF_UNSUPPORTED || query->is_spread || reason.len == 0) return code;
+    if (code != PF_UNSUPPORTED || query->is_spread || query->is_resumed || reason.len == 0) return code;
     query->route = query->stats.route = PF_ROUTE_LOCAL;
     query->stats.reason = reason;
     query->column_name_count = 0;
@@ -125,6 +126,18 @@ static enum pf_code run(struct pf_query *query, struct pf_error *err) {
     default:
         PF_FAIL(err, PF_UNSUPPORTED, "route %s is not available here: use auto, local or fleet",
                 pf_route_name(query->route));
+    }
+}
+
+/* ---- rows ---- */
+
+/* The first chunk may come late: a last fragment that finds a slice lost starts anew. */
+static enum pf_code take_chunk(struct pf_query *query, const struct pf_chunk **out_chunk, struct pf_error *err) {
+    for (;;) {
+        enum pf_code code = pf_rows_next(query->rows, out_chunk, err);
+        if (code != PF_NOT_FOUND && code != PF_CORRUPT) return running_explain_stop(&query->running, code, err);
+        if (query->row_count || !query->run) return code;
+        PF_TRY(coordinate_again(query, err));
     }
 }
 
@@ -152,8 +165,7 @@ static enum pf_code show_lines(struct pf_query *query, pf_str text, struct pf_er
 static enum pf_code drain(struct pf_query *query, struct pf_error *err) {
     const struct pf_chunk *chunk = NULL;
     do {
-        enum pf_code code = pf_rows_next(query->rows, &chunk, err);
-        PF_TRY(running_explain_stop(&query->running, code, err));
+        PF_TRY(take_chunk(query, &chunk, err));
         if (chunk) query->stats.rows += (int64_t)chunk->row_count;
     } while (chunk);
     return PF_OK;
@@ -203,6 +215,17 @@ static enum pf_code start_once(struct pf_query *query, const struct pf_statement
     return name_tables(query, code, err);
 }
 
+static enum pf_code start_kept(struct pf_query *query, pf_str query_id, struct pf_error *err) {
+    pf_str sql;
+    PF_TRY(
+        resume_find(query->stack, query_id, query->arena, &sql, &query->column_names, &query->column_name_count, err));
+    query->route = query->stats.route = PF_ROUTE_LOCAL;
+    query->stats.reason = PF_STR("a result that was kept");
+    PF_TRY(pf_session_open(query->stack->last_engine, &query->session, err));
+    running_set_session(query->stack, &query->running, query->session);
+    return pf_session_query(query->session, sql, &query->rows, err);
+}
+
 static enum pf_code start(struct pf_query *query, struct pf_error *err) {
     struct pf_statement statement;
     PF_TRY(stack_need_planner(query->stack, err));
@@ -234,6 +257,8 @@ static struct pf_query *new_query(struct pf_stack *stack, const struct pf_query_
     query->sql = pf_arena_str(arena, options->sql);
     query->asked = options->route;
     query->max_rows = options->max_rows;
+    query->running.client = pf_arena_str(arena, options->client);
+    query->running.coordinator_id = stack->coordinator_id;
     query->running.id = options->id.len ? pf_arena_str(arena, options->id) : pf_id_ulid(arena);
     query->running.sql = query->sql;
     query->running.started_wall_ms = pf_clock_wall_ms();
@@ -275,6 +300,39 @@ static void end(struct pf_query *query, enum pf_code code, const struct pf_error
     running_end(query->stack, &query->running, code, err);
 }
 
+/* Admits, starts; on failure it is ended. */
+static enum pf_code begin_query(struct pf_query *query, pf_str result_of, struct pf_error *err) {
+    enum pf_code code = running_admit(query->stack, &query->running, err);
+    bool is_listed = query->running.is_admitted;
+    if (code == PF_OK) code = result_of.len ? start_kept(query, result_of, err) : start(query, err);
+    if (code == PF_OK) return PF_OK;
+    if (is_listed) end(query, code, err);
+    query->is_over = true;
+    return code;
+}
+
+void query_resume(struct pf_stack *stack, const struct resume_options *options) {
+    struct pf_error err;
+    struct pf_query *query = new_query(stack, &options->query);
+    query->is_resumed = true;
+    query->planned_workers = options->planned_workers;
+    if (begin_query(query, PF_STR_EMPTY, &err) == PF_OK) end(query, PF_OK, NULL);
+    pf_query_free(query);
+}
+
+enum pf_code pf_query_open_result(struct pf_stack *stack, pf_str query_id, const struct pf_query_options *options,
+                                  struct pf_query **out_query, struct pf_error *err) {
+    struct pf_error own;
+    struct pf_query *query = new_query(stack, options);
+    enum pf_code code = begin_query(query, query_id, err ? err : &own);
+    if (code != PF_OK) {
+        pf_query_free(query);
+        return code;
+    }
+    *out_query = query;
+    return PF_OK;
+}
+
 enum pf_code pf_query_start(struct pf_stack *stack, const struct pf_query_options *options, struct pf_query **out_query,
                             struct pf_error *err) {
     struct pf_error own;
@@ -284,12 +342,8 @@ enum pf_code pf_query_start(struct pf_stack *stack, const struct pf_query_option
         PF_FAIL(err, PF_TOO_LARGE, "the statement has %zu bytes, the limit is %d", options->sql.len, MAX_SQL_BYTES);
     }
     struct pf_query *query = new_query(stack, options);
-    enum pf_code code = running_admit(stack, &query->running, err);
-    bool is_listed = query->running.is_admitted;
-    if (code == PF_OK) code = start(query, err);
+    enum pf_code code = begin_query(query, PF_STR_EMPTY, err);
     if (code != PF_OK) {
-        if (is_listed) end(query, code, err);
-        query->is_over = true;
         pf_query_free(query);
         return code;
     }
@@ -337,8 +391,7 @@ enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk *
         return PF_OK;
     }
     enum pf_code code = running_check(&query->running, err);
-    if (code == PF_OK) code = pf_rows_next(query->rows, &chunk, err);
-    code = running_explain_stop(&query->running, code, err);
+    if (code == PF_OK) code = take_chunk(query, &chunk, err);
     if (code == PF_OK && chunk) {
         query->row_count += (int64_t)chunk->row_count;
         query->stats.rows = query->row_count;

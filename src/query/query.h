@@ -31,6 +31,7 @@ struct pf_stack_options {
     int64_t lease_ms;       /* of a task; a worker that is silent for longer has lost it */
     int64_t worker_idle_ms; /* a worker without work for that long goes away */
     int max_running;        /* queries at once; more wait in line */
+    bool takes_over;        /* finishes queries whose coordinator died; needs a redis_url */
 };
 void pf_stack_default_options(struct pf_stack_options *options);
 
@@ -45,6 +46,7 @@ struct pf_query_options {
     int64_t timeout_ms; /* 0: the stack's default */
     int64_t max_rows;   /* 0: no limit */
     pf_str id;          /* empty: a new one */
+    pf_str client;      /* who asks: when many wait, clients take turns */
 };
 
 /* Plans and starts. EXPLAIN and EXPLAIN ANALYZE are statements like others: their rows are lines of text. */
@@ -61,10 +63,14 @@ enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk *
 struct pf_query_stats {
     enum pf_route route;
     pf_str reason; /* why this route */
-    int stage_count, task_count, worker_count, retry_count;
+    int stage_count, task_count, worker_count, retry_count, extra_attempts;
     int64_t rows, scanned_bytes, exchanged_bytes, wall_us, plan_us;
 };
 void pf_query_get_stats(const struct pf_query *query, struct pf_query_stats *out_stats);
+/* The result of a query that this process took over, as a query of its own; `options` without SQL and route.
+ * PF_NOT_FOUND: not kept (any more); PF_CONFLICT: the query has not ended yet. */
+enum pf_code pf_query_open_result(struct pf_stack *stack, pf_str query_id, const struct pf_query_options *options,
+                                  struct pf_query **out_query, struct pf_error *err) PF_MUST_CHECK;
 struct pf_query *pf_query_free(struct pf_query *query); /* NULL is fine; cancels what still runs */
 
 /* The record of a query as JSON: {"query_id","state":"planning|running|done|failed|cancelled","route","reason","sql",

@@ -13,7 +13,9 @@
 #include <stdatomic.h>
 
 struct deleted_rows;
+struct kept;
 struct pf_fleet;
+struct pf_fragment;
 struct pf_redis;
 struct pf_sync;
 
@@ -29,7 +31,7 @@ enum {
 struct stage_progress {
     int id;
     pf_str title, exchange, single_reason;
-    int tasks, done, retries;
+    int tasks, done, retries, extra_attempts;
     int64_t rows, bytes, scanned_bytes;
     int64_t scanned_files, skipped_files, skipped_rows; /* skipped: by partitions and statistics of files */
     int64_t started_ms, ended_ms;                       /* monotonic; ended 0: runs */
@@ -41,12 +43,16 @@ enum stop_reason { STOP_NOT, STOP_CANCELLED, STOP_TIMEOUT };
 
 struct running {
     struct running *next, *previous;
-    pf_str id, sql;
+    pf_str id, sql, client;
     int64_t started_wall_ms, started_mono_ms, deadline_mono_ms; /* deadline 0: none */
     int64_t started_mono_ns;
-    atomic_int stop; /* enum stop_reason */
-    bool is_admitted;
-    struct { /* by the stack's mutex */
+    atomic_int stop;              /* enum stop_reason */
+    bool is_waiting, is_admitted; /* both and the ticket: by the stack's mutex */
+    int64_t ticket;
+    bool is_foreign;       /* another coordinator has the query: its keys, files and record are not ours any more */
+    pf_str coordinator_id; /* ours, for the record */
+    int64_t kept_until_wall_ms; /* its result can be asked for until then; 0: it isn't kept */
+    struct {                    /* by the stack's mutex */
         enum query_state state;
         struct pf_session *session; /* what a stop interrupts */
         struct pf_query_stats stats;
@@ -72,6 +78,7 @@ struct pf_stack {
     struct pf_stack_options options; /* strings in the arena, defaults filled in */
     pf_str coordinator_id, run_path, exchange_path;
     bool owns_exchange_path;
+    pf_str redis_prefix; /* of our keys: the option, and what else must be equal for sharing a Redis */
     struct pf_store *store;
     struct pf_catalog *catalog;
     struct deleted_rows *deleted_rows; /* of the engines below */
@@ -88,17 +95,20 @@ struct pf_stack {
     size_t view_count, view_capacity; /* of the local engine */
     struct defined_view *views;
 
-    pthread_t keeper;
-    bool has_keeper;
+    struct kept *kept; /* results of queries that were taken over: resume.c */
+    pthread_t keeper, tender;
+    bool has_keeper, has_tender;
     pthread_cond_t changed; /* a query was admitted or ended; the stack is closing */
     struct {
         pthread_mutex_t mutex;
         bool is_closing;
         struct running *first;
-        int running_count, waiting_count;
+        int running_count, waiting_count, resuming_count;
+        int64_t next_ticket;
         struct finished_record records[RECORD_KEEP];
         size_t record_next;
         struct pf_sync *sync; /* as above; for the keeper and the fleet's threads */
+        struct pf_fleet *fleet;
     } locked;
 };
 
@@ -169,7 +179,11 @@ struct pf_query {
     struct pf_session *session; /* of the local engine: streams the rows */
     struct pf_rows *rows;
     int64_t max_rows, row_count;
-    bool is_spread;           /* has keys in Redis and files in the exchange */
+    bool is_spread;      /* has keys in Redis and files in the exchange */
+    bool is_resumed;     /* taken over from another coordinator: its result is kept, nobody waits for it */
+    int planned_workers; /* as the coordinator before planned; 0: as many as there are */
+    struct run *run;     /* of the coordinator */
+    const struct pf_fragment *last;
     size_t bound_input_count; /* of the last fragment, in the local exchange */
     struct pf_column *columns;
     struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
@@ -179,7 +193,10 @@ struct pf_query {
 /* coordinator.c: plans, runs all stages, and leaves the last fragment streaming in query->rows.
  * PF_UNSUPPORTED with `out_reason`: can't be spread, nothing was run. */
 enum pf_code coordinate(struct pf_query *query, pf_str *out_reason, struct pf_error *err) PF_MUST_CHECK;
+/* After the last fragment failed with `*err` before its first row: what it lost is made again and it starts anew. */
+enum pf_code coordinate_again(struct pf_query *query, struct pf_error *err) PF_MUST_CHECK;
 void coordinate_clean_up(struct pf_query *query);
+int64_t coordinator_lease_ms(const struct pf_stack *stack);
 struct pf_plan;
 struct pf_planner_options;
 enum pf_code make_plan(struct pf_query *query, struct pf_plan **out_plan, struct pf_error *err) PF_MUST_CHECK;

@@ -10,7 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_RECORD_BYTES = 1 << 20, MAX_WAITING_FACTOR = 16, ADMISSION_TICK_MS = 100, MAX_RECORD_SQL = 4000 };
+enum {
+    MAX_RECORD_BYTES = 1 << 20,
+    MAX_WAITING_FACTOR = 16,
+    ADMISSION_TICK_MS = 100,
+    ADMISSION_MS = 60000,
+    MAX_RECORD_SQL = 4000
+};
 
 static const char *const state_names[] = {"waiting", "planning", "running", "done", "failed", "cancelled"};
 
@@ -39,36 +45,87 @@ static bool id_is_taken_locked(struct pf_stack *stack, pf_str id) {
     return false;
 }
 
-enum pf_code running_admit(struct pf_stack *stack, struct running *running, struct pf_error *err) {
-    enum pf_code code = PF_OK;
-    pthread_mutex_lock(&stack->locked.mutex);
-    if (stack->locked.is_closing) {
-        code = pf_error_set(err, PF_CANCELLED, __FILE__, __LINE__, "the service is shutting down");
-    } else if (id_is_taken_locked(stack, running->id)) {
-        code = pf_error_set(err, PF_CONFLICT, __FILE__, __LINE__, "a query with id '%.*s' is running",
-                            PF_STR_ARG(running->id));
-    } else if (stack->locked.waiting_count >= stack->options.max_running * MAX_WAITING_FACTOR) {
-        code = pf_error_set(err, PF_THROTTLED, __FILE__, __LINE__,
-                            "%d queries run and %d wait: try again later, or raise --max-running",
-                            stack->locked.running_count, stack->locked.waiting_count);
+/* Queries of one client, by what they do. */
+static int count_of_client_locked(const struct pf_stack *stack, pf_str client, bool is_admitted) {
+    int count = 0;
+    for (const struct running *other = stack->locked.first; other; other = other->next) {
+        if (other->is_admitted == is_admitted && pf_str_equal(other->client, client)) count++;
     }
+    return count;
+}
+
+/* Who is next: of the client with the fewest running queries, that was served the longest ago, the oldest. */
+static bool goes_before_locked(const struct pf_stack *stack, const struct running *a, const struct running *b) {
+    int of_a = count_of_client_locked(stack, a->client, true), of_b = count_of_client_locked(stack, b->client, true);
+    return of_a != of_b ? of_a < of_b : a->ticket < b->ticket;
+}
+
+/* Fills free places. Those that wait look at is_admitted. */
+static void admit_waiting_locked(struct pf_stack *stack) {
+    while (stack->locked.running_count < stack->options.max_running) {
+        struct running *chosen = NULL;
+        for (struct running *other = stack->locked.first; other; other = other->next) {
+            if (other->is_admitted || !other->is_waiting) continue;
+            if (!chosen || goes_before_locked(stack, other, chosen)) chosen = other;
+        }
+        if (!chosen) return;
+        chosen->is_admitted = true;
+        chosen->is_waiting = false;
+        chosen->locked.state = QUERY_PLANNING;
+        stack->locked.running_count++;
+        stack->locked.waiting_count--;
+    }
+}
+
+/* No client may fill the line alone. */
+static enum pf_code check_line_locked(struct pf_stack *stack, const struct running *running, struct pf_error *err) {
+    int places = stack->options.max_running * MAX_WAITING_FACTOR;
+    if (stack->locked.is_closing) PF_FAIL(err, PF_REMOTE, "the service is shutting down");
+    if (id_is_taken_locked(stack, running->id)) {
+        PF_FAIL(err, PF_CONFLICT, "a query with id '%.*s' is running", PF_STR_ARG(running->id));
+    }
+    if (stack->locked.waiting_count >= places) {
+        PF_FAIL(err, PF_THROTTLED, "%d queries run and %d wait: try again later, or raise --max-running",
+                stack->locked.running_count, stack->locked.waiting_count);
+    }
+    if (stack->locked.waiting_count == 0) return PF_OK;
+    int own = count_of_client_locked(stack, running->client, false);
+    if (own >= places / 2 + 1) {
+        PF_FAIL(err, PF_THROTTLED, "%d queries of %.*s wait already: try again later, or raise --max-running", own,
+                PF_STR_ARG(running->client));
+    }
+    return PF_OK;
+}
+
+enum pf_code running_admit(struct pf_stack *stack, struct running *running, struct pf_error *err) {
+    pthread_mutex_lock(&stack->locked.mutex);
+    enum pf_code code = check_line_locked(stack, running, err);
     if (code != PF_OK) {
         pthread_mutex_unlock(&stack->locked.mutex);
         return code;
     }
+    struct pf_deadline patience = pf_deadline_in(ADMISSION_MS);
     link_locked(stack, running);
+    running->ticket = ++stack->locked.next_ticket;
+    running->is_waiting = true;
     stack->locked.waiting_count++;
-    while (stack->locked.running_count >= stack->options.max_running && code == PF_OK) {
+    admit_waiting_locked(stack);
+    while (!running->is_admitted && code == PF_OK) {
         pf_condition_wait_ms(&stack->changed, &stack->locked.mutex, ADMISSION_TICK_MS);
         code = running_check(running, err);
+        if (code == PF_OK && !running->is_admitted && pf_deadline_left_ms(patience) == 0) {
+            code = pf_error_set(err, PF_THROTTLED, __FILE__, __LINE__,
+                                "no place came free in %d s (%d queries run and %d wait): try again later, or raise "
+                                "--max-running",
+                                ADMISSION_MS / 1000, stack->locked.running_count, stack->locked.waiting_count);
+        }
     }
-    stack->locked.waiting_count--;
-    if (code == PF_OK) {
-        stack->locked.running_count++;
-        running->is_admitted = true;
-        running->locked.state = QUERY_PLANNING;
-    } else {
+    if (!running->is_admitted) {
+        stack->locked.waiting_count--;
+        running->is_waiting = false;
         unlink_locked(stack, running);
+    } else {
+        code = PF_OK; /* a stop that came with it is noticed soon enough */
     }
     pthread_mutex_unlock(&stack->locked.mutex);
     return code;
@@ -93,12 +150,13 @@ void running_end(struct pf_stack *stack, struct running *running, enum pf_code c
     record->id[id_length] = 0;
     unlink_locked(stack, running);
     if (running->is_admitted) stack->locked.running_count--;
+    admit_waiting_locked(stack);
     struct pf_sync *sync = stack->locked.sync;
     pthread_cond_broadcast(&stack->changed);
     pthread_mutex_unlock(&stack->locked.mutex);
 
     struct pf_error ignored;
-    if (sync && pf_sync_record_put(sync, running->id, json, RECORD_TTL_MS, &ignored) != PF_OK) {
+    if (sync && !running->is_foreign && pf_sync_record_put(sync, running->id, json, RECORD_TTL_MS, &ignored) != PF_OK) {
         pf_log_failure(PF_LOG_WARN, "record not kept in Redis, tolerated", &ignored);
     }
     pf_arena_free(arena);
@@ -149,6 +207,7 @@ static void put_stages(struct pf_json_out *out, const struct running *running) {
         pf_json_field_i64(out, "tasks", stage->tasks);
         pf_json_field_i64(out, "done", stage->done);
         pf_json_field_i64(out, "retries", stage->retries);
+        pf_json_field_i64(out, "extra_attempts", stage->extra_attempts);
         pf_json_field_i64(out, "rows", stage->rows);
         pf_json_field_i64(out, "bytes", stage->bytes);
         pf_json_field_i64(out, "scanned_bytes", stage->scanned_bytes);
@@ -170,6 +229,11 @@ static void put_record_locked(struct pf_json_out *out, const struct running *run
     pf_json_field_str(out, "state", pf_str_from_cstr(state_names[running->locked.state]));
     pf_json_field_str(out, "route", pf_str_from_cstr(pf_route_name(stats->route)));
     pf_json_field_str(out, "reason", stats->reason);
+    pf_json_field_str(out, "coordinator", running->coordinator_id);
+    if (running->kept_until_wall_ms) {
+        char until[PF_CLOCK_TEXT_BYTES];
+        pf_json_field_str(out, "result_until", pf_clock_format(running->kept_until_wall_ms, until));
+    }
     pf_json_field_str(out, "sql", pf_str_slice(running->sql, 0, MAX_RECORD_SQL));
     pf_json_field_str(out, "started", pf_clock_format(running->started_wall_ms, started));
     int64_t elapsed_ms = stats->wall_us ? stats->wall_us / 1000 : pf_clock_mono_ms() - running->started_mono_ms;
@@ -177,6 +241,7 @@ static void put_record_locked(struct pf_json_out *out, const struct running *run
     pf_json_field_i64(out, "rows", stats->rows);
     pf_json_field_i64(out, "workers", stats->worker_count);
     pf_json_field_i64(out, "retries", stats->retry_count);
+    pf_json_field_i64(out, "extra_attempts", stats->extra_attempts);
     pf_json_field_i64(out, "scanned_bytes", stats->scanned_bytes);
     pf_json_field_i64(out, "exchanged_bytes", stats->exchanged_bytes);
     put_stages(out, running);

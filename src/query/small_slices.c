@@ -35,6 +35,13 @@ static enum pf_code get_small(void *context, pf_str key, uint64_t offset, uint64
     return PF_OK;
 }
 
+static void remove_small(void *context, pf_str key) {
+    struct pf_sync *sync;
+    pf_str query_id, rest;
+    if (split_key(context, key, &sync, &query_id, &rest, NULL) != PF_OK) return;
+    (void)!pf_sync_drop_small(sync, query_id, rest, NULL); /* else it goes with the query */
+}
+
 struct pf_exchange_io small_slices_io(struct small_slices *slices) {
-    return (struct pf_exchange_io){.context = slices, .put = put_small, .get = get_small};
+    return (struct pf_exchange_io){.context = slices, .put = put_small, .get = get_small, .remove = remove_small};
 }

@@ -12,6 +12,7 @@
 #include "fleet/fleet.h"
 #include "planner/planner.h"
 #include "query/deleted_rows.h"
+#include "query/resume.h"
 #include "store/store.h"
 #include "sync/sync.h"
 
@@ -25,6 +26,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum { MAX_EVENT_BYTES = 1 << 20, MAX_WORKERS = 1024 };
 static const int64_t MIN_TMPFS_BYTES = 256 << 20;
@@ -100,6 +102,19 @@ static bool is_roomy(const char *path) {
     return (int64_t)info.f_bavail * (int64_t)info.f_frsize >= MIN_TMPFS_BYTES;
 }
 
+/* Coordinators that share a Redis share workers, and may take over each other's queries: so they share the folder,
+ * too. Those with another lake or another folder must not see each other: they have other keys. */
+static enum pf_code share_exchange_path(struct pf_stack *stack, pf_str parent, struct pf_error *err) {
+    pf_str url = pf_store_url(stack->store), redis = stack->options.redis_url;
+    XXH64_hash_t hash = XXH64(url.ptr, url.len, XXH64(redis.ptr, redis.len, 0));
+    stack->exchange_path =
+        pf_arena_printf(stack->arena, "%.*s/shared-%016llx", PF_STR_ARG(parent), (unsigned long long)hash);
+    hash = XXH64(stack->exchange_path.ptr, stack->exchange_path.len, hash);
+    stack->redis_prefix = pf_arena_printf(stack->arena, "%.*s-%08x", PF_STR_ARG(stack->options.redis_prefix),
+                                          (unsigned)(hash & 0xffffffff));
+    return pf_file_make_directories(stack->exchange_path.ptr, err);
+}
+
 /* As asked; else tmpfs where there is room; else the store. */
 static enum pf_code choose_exchange_path(struct pf_stack *stack, struct pf_error *err) {
     pf_str parent = stack->options.exchange_path;
@@ -116,6 +131,7 @@ static enum pf_code choose_exchange_path(struct pf_stack *stack, struct pf_error
         parent = pf_arena_str(stack->arena, pf_str_from_cstr(absolute));
         free(absolute);
     }
+    if (stack->options.redis_url.len) return share_exchange_path(stack, parent, err);
     PF_TRY(make_own_folder(parent.ptr, stack->arena, &stack->exchange_path, err));
     stack->owns_exchange_path = true;
     return PF_OK;
@@ -141,6 +157,7 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
     options->redis_url = pf_arena_str(stack->arena, given->redis_url);
     options->redis_ca = pf_arena_str(stack->arena, given->redis_ca);
     options->redis_prefix = pf_arena_str(stack->arena, given->redis_prefix);
+    stack->redis_prefix = options->redis_prefix;
     options->run_path = pf_arena_str(stack->arena, given->run_path);
     if (options->worker_count == 0) options->worker_count = core_count();
     if (options->worker_count < 1 || options->worker_count > MAX_WORKERS) {
@@ -189,7 +206,7 @@ enum pf_code pf_stack_open(const struct pf_stack_options *options, struct pf_sta
 static void wait_for_queries(struct pf_stack *stack) {
     for (struct pf_deadline deadline = pf_deadline_in(10000); pf_deadline_left_ms(deadline) > 0;) {
         pthread_mutex_lock(&stack->locked.mutex);
-        bool is_empty = stack->locked.first == NULL;
+        bool is_empty = stack->locked.first == NULL && stack->locked.resuming_count == 0;
         pthread_mutex_unlock(&stack->locked.mutex);
         if (is_empty) return;
         pf_clock_sleep_ms(10);
@@ -203,6 +220,7 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack) {
     pf_fleet_close(stack->fleet);
     pf_sync_close(stack->sync);
     pf_redis_stop(stack->redis);
+    resume_free(stack);
     pf_engine_close(stack->local_engine);
     pf_engine_close(stack->last_engine);
     pf_engine_close(stack->planner_engine);
@@ -319,7 +337,7 @@ static enum pf_code start_sync_locked(struct pf_stack *stack, struct pf_error *e
     const struct pf_stack_options *given = &stack->options;
     struct pf_sync_options options = {
         .url = given->redis_url,
-        .prefix = given->redis_prefix,
+        .prefix = stack->redis_prefix,
         .ca_path = given->redis_ca.len ? given->redis_ca.ptr : NULL,
         .max_connections = given->redis_connections,
         .allows_insecure = given->redis_allows_insecure,
@@ -352,7 +370,7 @@ static enum pf_code make_worker_event(struct pf_stack *stack, struct pf_error *e
     pf_json_field_str(&out, "redis_url",
                       stack->redis ? pf_str_from_cstr(pf_redis_url(stack->redis)) : stack->options.redis_url);
     pf_json_field_str(&out, "redis_ca", stack->options.redis_ca);
-    pf_json_field_str(&out, "redis_prefix", stack->options.redis_prefix);
+    pf_json_field_str(&out, "redis_prefix", stack->redis_prefix);
     pf_json_field_i64(&out, "redis_connections", stack->options.redis_connections);
     pf_json_field_bool(&out, "redis_allows_insecure", stack->options.redis_allows_insecure);
     pf_json_field_str(&out, "exchange_path", stack->exchange_path);
@@ -406,7 +424,11 @@ static enum pf_code start_fleet_locked(struct pf_stack *stack, struct pf_error *
     };
     struct pf_local_fleet_options options = {
         .functions = &function, .function_count = 1, .on_worker_lost = on_worker_lost, .context = stack};
-    return pf_fleet_open_local(&options, &stack->fleet, err);
+    PF_TRY(pf_fleet_open_local(&options, &stack->fleet, err));
+    pthread_mutex_lock(&stack->locked.mutex);
+    stack->locked.fleet = stack->fleet;
+    pthread_mutex_unlock(&stack->locked.mutex);
+    return PF_OK;
 }
 
 enum pf_code stack_need_fleet(struct pf_stack *stack, struct pf_error *err) {

@@ -19,7 +19,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { CLAIM_WAIT_MS = 1000, HEART_TICK_MS = 50 };
+/* BEAT_MS: a stop reaches a running statement within that time. */
+enum { CLAIM_WAIT_MS = 1000, HEART_TICK_MS = 50, BEAT_MS = 700 };
 
 struct pf_worker {
     struct pf_arena *arena;
@@ -44,8 +45,9 @@ struct pf_worker {
     struct {
         pthread_mutex_t mutex;
         bool is_closing, is_cancelled;
+        bool is_pulling;                   /* between two invocations nobody expects a sign of life */
         const struct pf_sync_claim *claim; /* what runs now */
-        int64_t next_beat_ms, lost_at_ms;
+        int64_t next_beat_ms, next_sign_ms, lost_at_ms;
     } locked;
 };
 
@@ -69,15 +71,33 @@ static void beat(struct pf_worker *worker, const struct pf_sync_claim *claim) {
     pthread_mutex_unlock(&worker->locked.mutex);
 }
 
+static int64_t beat_every_ms(const struct pf_worker *worker) {
+    return worker->lease_ms / 4 < BEAT_MS ? worker->lease_ms / 4 : BEAT_MS;
+}
+
+/* Also without a task: who is silent for longer than a lease is taken for hung, and replaced. */
+static enum pf_code give_sign(struct pf_worker *worker, struct pf_error *err) {
+    char facts[64];
+    snprintf(facts, sizeof facts, "{\"pid\":%d}", (int)getpid());
+    return pf_sync_worker_register(worker->sync, worker->id, pf_str_from_cstr(facts), worker->lease_ms, err);
+}
+
 static void *beat_heart(void *context) {
     struct pf_worker *worker = context;
     pthread_mutex_lock(&worker->locked.mutex);
     while (!worker->locked.is_closing) {
         pf_condition_wait_ms(&worker->changed, &worker->locked.mutex, HEART_TICK_MS);
         if (worker->locked.is_cancelled && worker->locked.claim) pf_session_interrupt(worker->session);
+        int64_t now_ms = pf_clock_mono_ms();
+        if (worker->locked.is_pulling && now_ms >= worker->locked.next_sign_ms) {
+            worker->locked.next_sign_ms = now_ms + worker->lease_ms / 4;
+            pthread_mutex_unlock(&worker->locked.mutex);
+            (void)!give_sign(worker, NULL);
+            pthread_mutex_lock(&worker->locked.mutex);
+        }
         const struct pf_sync_claim *claim = worker->locked.claim;
-        if (!claim || pf_clock_mono_ms() < worker->locked.next_beat_ms) continue;
-        worker->locked.next_beat_ms = pf_clock_mono_ms() + worker->lease_ms / 4;
+        if (!claim || now_ms < worker->locked.next_beat_ms) continue;
+        worker->locked.next_beat_ms = now_ms + beat_every_ms(worker);
         /* The claim may be over before the beat is: it beats for a copy. */
         struct pf_arena *arena = pf_arena_new(NULL, "heartbeat");
         struct pf_sync_claim copy = *claim;
@@ -97,7 +117,7 @@ static void set_claim(struct pf_worker *worker, const struct pf_sync_claim *clai
     pthread_mutex_lock(&worker->locked.mutex);
     worker->locked.claim = claim;
     worker->locked.is_cancelled = false;
-    worker->locked.next_beat_ms = pf_clock_mono_ms() + worker->lease_ms / 4;
+    worker->locked.next_beat_ms = pf_clock_mono_ms() + beat_every_ms(worker);
     worker->locked.lost_at_ms = pf_clock_mono_ms() + worker->lease_ms;
     pthread_mutex_unlock(&worker->locked.mutex);
 }
@@ -211,7 +231,8 @@ struct pf_worker *pf_worker_close(struct pf_worker *worker) {
 /* ---- one task ---- */
 
 static enum pf_code need_stage(struct pf_worker *worker, const struct pf_sync_claim *claim, struct pf_error *err) {
-    if (worker->stage_arena && worker->stage_id == claim->stage_id &&
+    /* A later attempt may be there because the stage was given other inputs. */
+    if (claim->attempt == 1 && worker->stage_arena && worker->stage_id == claim->stage_id &&
         pf_str_equal(worker->stage_query, claim->query_id)) {
         return PF_OK;
     }
@@ -231,7 +252,7 @@ static enum pf_code need_stage(struct pf_worker *worker, const struct pf_sync_cl
 }
 
 static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim *claim, struct pf_arena *arena,
-                            pf_str *out_result, struct pf_error *err) {
+                            struct task_result *out_result, struct pf_error *err) {
     struct task_message task;
     PF_TRY(need_stage(worker, claim, err));
     PF_TRY(task_message_decode(claim->payload, arena, &task, err));
@@ -250,8 +271,18 @@ static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim
     struct task_result result;
     PF_TRY(run_task(&run, arena, &result, err));
     result.worker = worker->id;
-    *out_result = task_result_encode(&result, arena);
+    *out_result = result;
     return PF_OK;
+}
+
+/* What the attempt made is garbage: it goes at once, and not only with the query. */
+static void drop_result(struct pf_worker *worker, const struct task_result *result, bool is_over,
+                        struct pf_arena *arena) {
+    struct pf_exchange_output output;
+    if (pf_exchange_output_decode(result->output_json, arena, &output, NULL) != PF_OK) return;
+    pf_exchange_remove_output(worker->exchange, &output, is_over);
+    pf_log(PF_LOG_INFO, is_over ? "the query is over: output dropped" : "another attempt was first: output dropped",
+           NULL);
 }
 
 /* A fault of the input or of the statement fails the same way again; one of a service or of this worker may not. */
@@ -262,7 +293,8 @@ static bool is_worth_another_try(enum pf_code code) {
 static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim *claim, struct pf_error *err) {
     struct pf_arena *arena = pf_arena_new(NULL, "attempt");
     struct pf_error failure = {0};
-    pf_str result = PF_STR_EMPTY, stage_text = pf_arena_printf(arena, "%d", claim->stage_id);
+    struct task_result result;
+    pf_str stage_text = pf_arena_printf(arena, "%d", claim->stage_id);
     pf_str task_text = pf_arena_printf(arena, "%d.%d", claim->task_id, claim->attempt);
     struct pf_log_context before = pf_log_set_context((struct pf_log_context){
         .query = claim->query_id, .stage = stage_text, .task = task_text, .worker = worker->id});
@@ -271,9 +303,9 @@ static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim
     bool is_cancelled = was_cancelled(worker);
     set_claim(worker, NULL);
     if (code == PF_OK) {
-        code = pf_sync_publish(worker->sync, claim, result, err);
+        code = pf_sync_publish(worker->sync, claim, task_result_encode(&result, arena), err);
         if (code == PF_CONFLICT || code == PF_CANCELLED) {
-            pf_log(PF_LOG_INFO, "another attempt was first, or the query is over: output dropped", NULL);
+            drop_result(worker, &result, code == PF_CANCELLED, arena);
             code = PF_OK;
         }
     } else if (is_cancelled) {
@@ -289,15 +321,14 @@ static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim
     return code;
 }
 
-static enum pf_code register_worker(struct pf_worker *worker, struct pf_error *err) {
-    char facts[64];
-    snprintf(facts, sizeof facts, "{\"pid\":%d}", (int)getpid());
-    return pf_sync_worker_register(worker->sync, worker->id, pf_str_from_cstr(facts),
-                                   worker->idle_ms + 10 * worker->lease_ms, err);
+static void set_pulling(struct pf_worker *worker, bool is_pulling) {
+    pthread_mutex_lock(&worker->locked.mutex);
+    worker->locked.is_pulling = is_pulling;
+    worker->locked.next_sign_ms = pf_clock_mono_ms() + worker->lease_ms / 4;
+    pthread_mutex_unlock(&worker->locked.mutex);
 }
 
-enum pf_code pf_worker_run(struct pf_worker *worker, struct pf_error *err) {
-    PF_TRY(register_worker(worker, err));
+static enum pf_code pull(struct pf_worker *worker, struct pf_error *err) {
     struct pf_deadline idle = pf_deadline_in(worker->idle_ms);
     while (pf_deadline_left_ms(idle) > 0) {
         struct pf_arena *arena = pf_arena_new(NULL, "claim");
@@ -315,4 +346,12 @@ enum pf_code pf_worker_run(struct pf_worker *worker, struct pf_error *err) {
         PF_TRY(code);
     }
     return PF_OK;
+}
+
+enum pf_code pf_worker_run(struct pf_worker *worker, struct pf_error *err) {
+    PF_TRY(give_sign(worker, err));
+    set_pulling(worker, true);
+    enum pf_code code = pull(worker, err);
+    set_pulling(worker, false);
+    return code;
 }

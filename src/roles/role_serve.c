@@ -29,6 +29,7 @@ static void block_signals(sigset_t *out_signals) {
 static enum pf_code open_service(const struct pf_config *config, struct service *service, struct pf_error *err) {
     struct pf_stack_options options;
     stack_options_from(config, &options);
+    options.takes_over = options.redis_url.len > 0;
     PF_TRY(pf_stack_open(&options, &service->stack, err));
     service->api = pf_api_new(&(struct pf_api_options){
         .stack = service->stack,
