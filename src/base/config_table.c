@@ -20,8 +20,9 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
                              "redis://…, unix:///socket; empty: start our own"},
     [PF_CONFIG_REDIS_CA] = {"redis-ca", 0, PF_OPTION_PATH, "", "FILE", PF_FOR_STACK, false, 0, 0,
                             "Certificates that rediss:// trusts, PEM; empty: the system's"},
-    [PF_CONFIG_REDIS_PREFIX] = {"redis-prefix", 0, PF_OPTION_TEXT, "pf", "NAME", PF_FOR_STACK, false, 0, 0,
-                                "First part of all keys: stacks that share a Redis need different ones"},
+    [PF_CONFIG_REDIS_PREFIX] =
+        {"redis-prefix", 0, PF_OPTION_TEXT, "pf", "NAME", PF_FOR_STACK, false, 0, 0,
+         "First part of all keys; servers with equal Redis, prefix, lake and exchange folder work together"},
     [PF_CONFIG_REDIS_CONNECTIONS] = {"redis-connections", 0, PF_OPTION_INT, "256", "COUNT", PF_FOR_STACK, false, 4,
                                      10000, "Connections of one process to one node of Redis at most"},
     [PF_CONFIG_REDIS_ALLOW_INSECURE] =

@@ -156,7 +156,7 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
     options->exchange_path = pf_arena_str(stack->arena, given->exchange_path);
     options->redis_url = pf_arena_str(stack->arena, given->redis_url);
     options->redis_ca = pf_arena_str(stack->arena, given->redis_ca);
-    options->redis_prefix = pf_arena_str(stack->arena, given->redis_prefix);
+    options->redis_prefix = given->redis_prefix.len ? pf_arena_str(stack->arena, given->redis_prefix) : PF_STR("pf");
     stack->redis_prefix = options->redis_prefix;
     options->run_path = pf_arena_str(stack->arena, given->run_path);
     if (options->worker_count == 0) options->worker_count = core_count();

@@ -56,7 +56,7 @@ static inline struct memory *memory_new(struct pf_test *test) {
     return memory;
 }
 static inline struct pf_exchange_io memory_io(struct memory *memory) {
-    return (struct pf_exchange_io){memory, memory_put, memory_get};
+    return (struct pf_exchange_io){.context = memory, .put = memory_put, .get = memory_get};
 }
 
 struct bench {
