@@ -38,6 +38,14 @@ enum pf_option_type {
  * A flag may occur twice when the roles differ (--format of sql and of load). */
 #define PF_CONFIG_NAMES(X)                                                                                             \
     X(STORE_URL)                                                                                                       \
+    X(S3_ENDPOINT)                                                                                                     \
+    X(S3_REGION)                                                                                                       \
+    X(S3_ADDRESSING)                                                                                                   \
+    X(S3_CA_FILE)                                                                                                      \
+    X(S3_CHECKSUM)                                                                                                     \
+    X(S3_HEDGING)                                                                                                      \
+    X(S3_TIMEOUT)                                                                                                      \
+    X(CACHE_MEMORY)                                                                                                    \
     X(LISTEN)                                                                                                          \
     X(URL)                                                                                                             \
     X(EMBEDDED)                                                                                                        \
@@ -51,7 +59,9 @@ enum pf_option_type {
     X(MEMORY)                                                                                                          \
     X(WORKER_IDLE)                                                                                                     \
     X(LEASE)                                                                                                           \
+    X(EXCHANGE)                                                                                                        \
     X(EXCHANGE_PATH)                                                                                                   \
+    X(EXCHANGE_SPREAD)                                                                                                 \
     X(RUN_PATH)                                                                                                        \
     X(MAX_RUNNING)                                                                                                     \
     X(MAX_REQUEST)                                                                                                     \

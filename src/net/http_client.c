@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The client: libcurl's easy interface. Each handle keeps its connections; a call takes an idle handle or makes one,
- * so as many calls run at once as there are threads. */
-#include "net/net.h"
+ * so as many calls run at once as there are threads. Several calls from one thread: http_batch.c. */
+#include "net/http_client.h"
 
-#include "base/buf.h"
-
-#include <curl/curl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -16,34 +12,10 @@
 #endif
 
 enum {
-    MAX_IDLE_HANDLES = 64,
     MAX_HEADER_COUNT = 500,
     DEFAULT_CONNECT_MS = 5000,
     DEFAULT_TIMEOUT_MS = 60000,
     DEFAULT_BODY_BYTES = 64 << 20,
-};
-
-struct pf_http_client {
-    struct pf_arena *arena;
-    const char *ca_path, *user_agent;
-    bool skip_verify;
-    struct {
-        pthread_mutex_t mutex;
-        CURL *idle[MAX_IDLE_HANDLES];
-        size_t count;
-    } locked;
-};
-
-/* One call under way; on the stack of its thread. */
-struct transfer {
-    const struct pf_http_call *call;
-    struct pf_arena *arena;
-    struct pf_http_reply reply;
-    struct pf_buf body;
-    enum pf_code sink_code;
-    bool is_body_stream_over;
-    struct curl_slist *headers;
-    pf_str label; /* "GET http://host/path" */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -76,12 +48,13 @@ enum pf_code pf_http_client_open(const struct pf_http_client_options *options, s
 struct pf_http_client *pf_http_client_close(struct pf_http_client *client) {
     if (!client) return NULL;
     for (size_t i = 0; i < client->locked.count; i++) curl_easy_cleanup(client->locked.idle[i]);
+    for (size_t i = 0; i < client->locked.multi_count; i++) curl_multi_cleanup(client->locked.idle_multis[i]);
     pthread_mutex_destroy(&client->locked.mutex);
     pf_arena_free(client->arena);
     return NULL;
 }
 
-static CURL *take_handle(struct pf_http_client *client) {
+CURL *http_client_take_handle(struct pf_http_client *client) {
     CURL *handle = NULL;
     pthread_mutex_lock(&client->locked.mutex);
     if (client->locked.count > 0) handle = client->locked.idle[--client->locked.count];
@@ -89,7 +62,7 @@ static CURL *take_handle(struct pf_http_client *client) {
     return handle ? handle : curl_easy_init();
 }
 
-static void give_handle_back(struct pf_http_client *client, CURL *handle) {
+void http_client_give_back(struct pf_http_client *client, CURL *handle) {
     curl_easy_reset(handle);
     pthread_mutex_lock(&client->locked.mutex);
     bool is_kept = client->locked.count < MAX_IDLE_HANDLES;
@@ -217,7 +190,7 @@ static void set_limits(struct transfer *transfer, CURL *handle) {
     pf_buf_init(&transfer->body, call->max_body_bytes ? call->max_body_bytes : (size_t)DEFAULT_BODY_BYTES);
 }
 
-static void set_options(struct pf_http_client *client, struct transfer *transfer, CURL *handle, char *curl_message) {
+static void set_options(struct pf_http_client *client, struct transfer *transfer, CURL *handle) {
     const struct pf_http_call *call = transfer->call;
     curl_easy_setopt(handle, CURLOPT_URL, pf_arena_cstr(transfer->arena, call->url));
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -226,7 +199,7 @@ static void set_options(struct pf_http_client *client, struct transfer *transfer
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, client->user_agent);
-    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, curl_message);
+    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, transfer->curl_message);
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, transfer->headers);
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(handle, CURLOPT_HEADERDATA, transfer);
@@ -254,28 +227,10 @@ static enum pf_code code_from_curl(CURLcode code) {
     case CURLE_ABORTED_BY_CALLBACK: return PF_CANCELLED;
     case CURLE_OUT_OF_MEMORY: return PF_NO_MEMORY;
     case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CACERT_BADFILE: return PF_DENIED;
     default: return PF_REMOTE;
     }
-}
-
-static enum pf_code finish_transfer(struct transfer *transfer, CURLcode curl_code, const char *curl_message,
-                                    struct pf_http_reply *out_reply, struct pf_error *err) {
-    if (transfer->body.failed) {
-        PF_FAIL(err, PF_TOO_LARGE, "%.*s: the answer is larger than the limit of %zu bytes",
-                PF_STR_ARG(transfer->label), transfer->body.max_bytes);
-    }
-    if (transfer->sink_code != PF_OK) {
-        PF_FAIL(err, transfer->sink_code, "%.*s: ended on our side: %s", PF_STR_ARG(transfer->label),
-                pf_code_text(transfer->sink_code));
-    }
-    if (curl_code != CURLE_OK) {
-        PF_FAIL(err, code_from_curl(curl_code), "%.*s: %s", PF_STR_ARG(transfer->label),
-                *curl_message ? curl_message : curl_easy_strerror(curl_code));
-    }
-    transfer->reply.body = pf_arena_str(transfer->arena, pf_buf_view(&transfer->body));
-    *out_reply = transfer->reply;
-    return PF_OK;
 }
 
 /* Neither the query (signatures) nor the user part (passwords) may appear in messages. */
@@ -292,28 +247,57 @@ static pf_str label_call(const struct pf_http_call *call, struct pf_arena *arena
                            PF_STR_ARG(pf_str_slice(rest, 0, 300)));
 }
 
-static enum pf_code send_call(struct pf_http_client *client, struct transfer *transfer, struct pf_http_reply *out_reply,
-                              struct pf_error *err) {
-    char curl_message[CURL_ERROR_SIZE] = "";
+enum pf_code transfer_begin(struct pf_http_client *client, struct transfer *transfer, CURL **out_handle,
+                            struct pf_error *err) {
+    transfer->label = label_call(transfer->call, transfer->arena);
     if (has_forbidden_bytes(transfer->call->url)) {
         PF_FAIL(err, PF_INVALID, "%.*s: control bytes in the URL", PF_STR_ARG(transfer->label));
     }
     PF_TRY(build_headers(transfer, err));
-    CURL *handle = take_handle(client);
+    CURL *handle = http_client_take_handle(client);
     if (!handle) PF_FAIL(err, PF_NO_MEMORY, "%.*s: no memory for a connection", PF_STR_ARG(transfer->label));
-    set_options(client, transfer, handle, curl_message);
-    CURLcode curl_code = curl_easy_perform(handle);
-    give_handle_back(client, handle);
-    return finish_transfer(transfer, curl_code, curl_message, out_reply, err);
+    set_options(client, transfer, handle);
+    *out_handle = handle;
+    return PF_OK;
+}
+
+enum pf_code transfer_finish(struct transfer *transfer, CURLcode curl_code, struct pf_http_reply *out_reply,
+                             struct pf_error *err) {
+    if (transfer->body.failed) {
+        PF_FAIL(err, PF_TOO_LARGE, "%.*s: the answer is larger than the limit of %zu bytes",
+                PF_STR_ARG(transfer->label), transfer->body.max_bytes);
+    }
+    if (transfer->sink_code != PF_OK) {
+        PF_FAIL(err, transfer->sink_code, "%.*s: ended on our side: %s", PF_STR_ARG(transfer->label),
+                pf_code_text(transfer->sink_code));
+    }
+    if (curl_code != CURLE_OK) {
+        const char *message = *transfer->curl_message ? transfer->curl_message : curl_easy_strerror(curl_code);
+        PF_FAIL(err, code_from_curl(curl_code), "%.*s: %s", PF_STR_ARG(transfer->label), message);
+    }
+    transfer->reply.body = pf_arena_str(transfer->arena, pf_buf_view(&transfer->body));
+    *out_reply = transfer->reply;
+    return PF_OK;
+}
+
+void transfer_clear(struct transfer *transfer, bool is_complete) {
+    curl_slist_free_all(transfer->headers);
+    transfer->headers = NULL;
+    pf_buf_clear(&transfer->body);
+    const struct pf_http_stream *stream = &transfer->call->body_stream;
+    if (stream->next && stream->end) stream->end(stream->context, is_complete && transfer->is_body_stream_over);
 }
 
 enum pf_code pf_http_send(struct pf_http_client *client, const struct pf_http_call *call, struct pf_arena *arena,
                           struct pf_http_reply *out_reply, struct pf_error *err) {
-    struct transfer transfer = {.call = call, .arena = arena, .label = label_call(call, arena)};
-    enum pf_code code = send_call(client, &transfer, out_reply, err);
-    curl_slist_free_all(transfer.headers);
-    pf_buf_clear(&transfer.body);
-    const struct pf_http_stream *stream = &call->body_stream;
-    if (stream->next && stream->end) stream->end(stream->context, code == PF_OK && transfer.is_body_stream_over);
+    struct transfer transfer = {.call = call, .arena = arena};
+    CURL *handle = NULL;
+    enum pf_code code = transfer_begin(client, &transfer, &handle, err);
+    if (code == PF_OK) {
+        CURLcode curl_code = curl_easy_perform(handle);
+        http_client_give_back(client, handle);
+        code = transfer_finish(&transfer, curl_code, out_reply, err);
+    }
+    transfer_clear(&transfer, code == PF_OK);
     return code;
 }

@@ -159,6 +159,41 @@ struct pf_http_reply {
 enum pf_code pf_http_send(struct pf_http_client *client, const struct pf_http_call *call, struct pf_arena *arena,
                           struct pf_http_reply *out_reply, struct pf_error *err) PF_MUST_CHECK;
 
+/* Several calls at once from one thread, which drives them all while it waits. Connections stay open from one batch to
+ * the next. A batch belongs to one thread; batches of one client may run side by side. */
+struct pf_http_batch;
+
+enum pf_http_fault {
+    PF_HTTP_NO_FAULT,
+    PF_HTTP_RESOLVE, /* the name of the host is unknown */
+    PF_HTTP_CONNECT,
+    PF_HTTP_TLS,
+    PF_HTTP_TIMED_OUT,
+    PF_HTTP_BROKEN /* cut off, reset, not HTTP, ended on our side */
+};
+
+struct pf_http_ended {
+    void *tag;
+    enum pf_code code; /* as pf_http_send */
+    int status;        /* of the answer, even if its body broke off; 0: there was none */
+    enum pf_http_fault fault;
+    struct pf_http_reply reply; /* if code is PF_OK */
+    struct pf_error err;
+    int64_t first_byte_us; /* from the start of the call, connecting included */
+};
+
+enum pf_code pf_http_batch_open(struct pf_http_client *client, struct pf_arena *arena, struct pf_http_batch **out_batch,
+                                struct pf_error *err) PF_MUST_CHECK;
+/* What `call` points to, and `arena`, live until the call has ended or was stopped. */
+enum pf_code pf_http_batch_start(struct pf_http_batch *batch, const struct pf_http_call *call, bool on_new_connection,
+                                 void *tag, struct pf_arena *arena, struct pf_error *err) PF_MUST_CHECK;
+/* One call that has ended; false if none has within `wait_ms`, or none is under way. */
+bool pf_http_batch_wait(struct pf_http_batch *batch, int64_t wait_ms, struct pf_http_ended *out_ended);
+/* Breaks off every call with this tag: they are not reported. */
+void pf_http_batch_stop(struct pf_http_batch *batch, const void *tag);
+/* Stops what is under way. Returns NULL; NULL is fine. */
+struct pf_http_batch *pf_http_batch_close(struct pf_http_batch *batch);
+
 /* The nearest code for an HTTP status: PF_OK for 2xx and 3xx. */
 enum pf_code pf_code_from_http_status(int status);
 

@@ -175,7 +175,7 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
 }
 
 static enum pf_code open_parts(struct pf_stack *stack, struct pf_error *err) {
-    PF_TRY(pf_store_open(stack->options.store_url, NULL, &stack->store, err));
+    PF_TRY(pf_store_open(stack->options.store_url, &stack->options.store_options, &stack->store, err));
     struct pf_catalog_options catalog = {.warehouse = PF_STR("warehouse")};
     stack->deleted_rows = deleted_rows_new();
     PF_TRY(pf_catalog_open(stack->store, &catalog, &stack->catalog, err));

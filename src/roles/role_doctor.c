@@ -104,14 +104,36 @@ static enum pf_code try_store(struct pf_store *store, struct pf_arena *arena, st
     return code != PF_OK ? code : deleted;
 }
 
+static bool says(const struct pf_error *err, const char *part) {
+    return pf_str_find(pf_str_from_cstr(err->message), pf_str_from_cstr(part), 0) != SIZE_MAX;
+}
+
+/* The message says what is wrong; this, what to type. */
+static const char *mend_of_s3(const struct pf_error *err) {
+    if (says(err, "can't be resolved")) return "mend --s3-endpoint or --s3-region, or the network's name service";
+    if (says(err, "nothing answers")) return "start the server, or mend --s3-endpoint";
+    if (says(err, "TLS")) return "name the certificate of your authority with --s3-ca-file";
+    if (says(err, "clock")) return "set this machine's clock, e.g. with timedatectl set-ntp true";
+    if (says(err, "no AWS credentials")) return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE";
+    if (says(err, "no such bucket")) return "make the bucket, or mend --store-url";
+    if (says(err, "region")) return "name the bucket's region with --s3-region";
+    if (says(err, "may not do that")) {
+        return "allow s3:GetObject, PutObject, DeleteObject and ListBucket on that bucket and prefix";
+    }
+    return "docs/store.md lists what S3 may say and the mends";
+}
+
 static struct finding look_at_store(const struct pf_config *config, struct pf_arena *arena) {
     struct pf_error err = {0};
     struct pf_store *store = NULL;
     pf_str url = pf_config_text(config, PF_CONFIG_STORE_URL);
-    enum pf_code code = pf_store_open(url, NULL, &store, &err);
+    struct pf_store_options options;
+    store_options_from(config, &options);
+    enum pf_code code = pf_store_open(url, &options, &store, &err);
     if (code == PF_OK) code = try_store(store, arena, &err);
     pf_store_close(store);
     if (code == PF_OK) return good(pf_arena_printf(arena, "%.*s: read, write, conditional write", PF_STR_ARG(url)));
+    if (pf_str_starts_with(url, PF_STR("s3://"))) return broken(arena, &err, mend_of_s3(&err));
     return broken(arena, &err, "give yourself the right to write there, or name another place with --store-url");
 }
 

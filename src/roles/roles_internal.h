@@ -11,6 +11,7 @@
 
 void print_role_help(const struct pf_role *role, FILE *out);
 
+void store_options_from(const struct pf_config *config, struct pf_store_options *out_options);
 void stack_options_from(const struct pf_config *config, struct pf_stack_options *out_options);
 
 /* "puffindb ROLE: message" on stderr; the exit status that goes with the code. */

@@ -3,6 +3,10 @@
 
 #include "store/store_internal.h"
 
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
 enum { MAX_KEY_BYTES = 1024, MAX_PART_BYTES = 255, DEFAULT_LOCK_WAIT_MS = 30000 };
 static const int64_t DEFAULT_MAX_GET_BYTES = (int64_t)1 << 30;
 static const int64_t SWEEP_AT_OPEN_MS = (int64_t)24 * 3600 * 1000;
@@ -52,34 +56,43 @@ static enum pf_code check_prefix(pf_str prefix, struct pf_error *err) {
     return pf_store_check_key(pf_str_slice(prefix, 0, prefix.len - (is_folder ? 1 : 0)), err);
 }
 
+static enum pf_code path_of_url(pf_str url, pf_str *out_path, struct pf_error *err) {
+    pf_str path = url;
+    size_t scheme_end = pf_str_find(path, PF_STR("://"), 0);
+    if (!pf_str_starts_with(path, PF_STR("file:"))) {
+        if (scheme_end != SIZE_MAX) {
+            PF_FAIL(err, PF_UNSUPPORTED,
+                    "open store '%.*s': no back end for '%.*s'; use file:///path or s3://bucket/prefix",
+                    PF_STR_ARG(url), (int)scheme_end, path.ptr);
+        }
+        *out_path = path;
+        return PF_OK;
+    }
+    path = pf_str_slice(path, 5, SIZE_MAX);
+    if (pf_str_starts_with(path, PF_STR("//localhost/"))) path = pf_str_slice(path, 11, SIZE_MAX);
+    if (pf_str_starts_with(path, PF_STR("///"))) path = pf_str_slice(path, 2, SIZE_MAX);
+    if (!path.len || path.ptr[0] != '/' || pf_str_starts_with(path, PF_STR("//"))) {
+        PF_FAIL(err, PF_INVALID, "open store '%.*s': a file URL has an absolute path: file:///path", PF_STR_ARG(url));
+    }
+    *out_path = path;
+    return PF_OK;
+}
+
 enum pf_code pf_store_open(pf_str url, const struct pf_store_options *options, struct pf_store **out_store,
                            struct pf_error *err) {
     struct pf_store_options filled = options ? *options : (struct pf_store_options){0};
     if (!filled.max_get_bytes) filled.max_get_bytes = DEFAULT_MAX_GET_BYTES;
     if (!filled.lock_wait_ms) filled.lock_wait_ms = DEFAULT_LOCK_WAIT_MS;
-    pf_str path = pf_str_trim(url);
-    if (!path.len) PF_FAIL(err, PF_INVALID, "open store: the URL is empty; give file:///path");
-    if (pf_str_starts_with(path, PF_STR("file:"))) {
-        path = pf_str_slice(path, 5, SIZE_MAX);
-        if (pf_str_starts_with(path, PF_STR("//localhost/"))) path = pf_str_slice(path, 11, SIZE_MAX);
-        if (pf_str_starts_with(path, PF_STR("///"))) path = pf_str_slice(path, 2, SIZE_MAX);
-        if (!path.len || path.ptr[0] != '/' || pf_str_starts_with(path, PF_STR("//"))) {
-            PF_FAIL(err, PF_INVALID, "open store '%.*s': a file URL has an absolute path: file:///path",
-                    PF_STR_ARG(url));
-        }
-    } else {
-        size_t scheme_end = pf_str_find(path, PF_STR("://"), 0);
-        if (scheme_end != SIZE_MAX) {
-            PF_FAIL(err, PF_UNSUPPORTED, "open store '%.*s': no back end for '%.*s'; use file:///path", PF_STR_ARG(url),
-                    (int)scheme_end, path.ptr);
-        }
-    }
     struct pf_store *store = NULL;
-    enum pf_code code = store_directory_open(path, &filled, &store, err);
+    pf_str trimmed = pf_str_trim(url), path = PF_STR_EMPTY;
+    if (!trimmed.len) PF_FAIL(err, PF_INVALID, "open store: the URL is empty; give file:///path or s3://bucket/prefix");
+    bool is_s3 = pf_str_starts_with(trimmed, PF_STR("s3://"));
+    if (!is_s3) PF_TRY(path_of_url(trimmed, &path, err));
+    enum pf_code code =
+        is_s3 ? store_s3_open(trimmed, &filled, &store, err) : store_directory_open(path, &filled, &store, err);
     if (code != PF_OK) return pf_error_wrap(err, code, "open store '%.*s'", PF_STR_ARG(url));
     /* Only tidiness: a root that can't be written is a store to read. */
-    code = store->backend->sweep(store, SWEEP_AT_OPEN_MS, NULL, NULL);
-    (void)code;
+    if (store->backend->sweeps_at_open) (void)!store->backend->sweep(store, SWEEP_AT_OPEN_MS, NULL, NULL);
     *out_store = store;
     return PF_OK;
 }
@@ -117,6 +130,45 @@ enum pf_code pf_store_get(struct pf_store *store, pf_str key, struct pf_range ra
                           pf_str *out_bytes, struct pf_error *err) {
     PF_TRY(pf_store_check_key(key, err));
     return finish(store, "get", key, store->backend->get(store, key, range, arena, out_bytes, err), err);
+}
+
+static enum pf_code read_one(struct pf_store *store, const struct pf_store_read *read, struct pf_arena *arena,
+                             struct pf_error *err) {
+    pf_str bytes;
+    PF_TRY(store->backend->get(store, read->key, (struct pf_range){read->offset, read->length}, arena, &bytes, err));
+    if ((int64_t)bytes.len != read->length) {
+        PF_FAIL(err, PF_CORRUPT, "it has no %lld bytes at %lld", (long long)read->length, (long long)read->offset);
+    }
+    if (read->to) {
+        memcpy(read->to, bytes.ptr, bytes.len);
+        return PF_OK;
+    }
+    return store_write_at(read->fd, bytes, read->offset, err);
+}
+
+enum pf_code store_write_at(int fd, pf_str bytes, int64_t offset, struct pf_error *err) {
+    while (bytes.len) {
+        ssize_t written = pwrite(fd, bytes.ptr, bytes.len, (off_t)offset);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) PF_FAIL_ERRNO(err, errno, "write %zu bytes to memory", bytes.len);
+        bytes = pf_str_slice(bytes, (size_t)written, bytes.len);
+        offset += written;
+    }
+    return PF_OK;
+}
+
+enum pf_code pf_store_read_many(struct pf_store *store, const struct pf_store_read *reads, size_t count,
+                                bool (*is_cancelled)(void *context), void *context, struct pf_error *err) {
+    for (size_t i = 0; i < count; i++) PF_TRY(pf_store_check_key(reads[i].key, err));
+    if (store->backend->read_many) return store->backend->read_many(store, reads, count, is_cancelled, context, err);
+    for (size_t i = 0; i < count; i++) {
+        if (is_cancelled && is_cancelled(context)) PF_FAIL(err, PF_CANCELLED, "reading was cancelled");
+        struct pf_arena *scratch = pf_arena_new(NULL, "read");
+        enum pf_code code = read_one(store, &reads[i], scratch, err);
+        pf_arena_free(scratch);
+        if (code != PF_OK) return finish(store, "get", reads[i].key, code, err);
+    }
+    return PF_OK;
 }
 
 enum pf_code pf_store_get_versioned(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_bytes,
@@ -172,6 +224,15 @@ enum pf_code pf_store_delete_prefix(struct pf_store *store, pf_str prefix, int64
 
 enum pf_code pf_store_sweep(struct pf_store *store, int64_t older_than_ms, int64_t *out_count, struct pf_error *err) {
     return finish(store, "sweep", PF_STR_EMPTY, store->backend->sweep(store, older_than_ms, out_count, err), err);
+}
+
+void pf_store_count(const struct pf_store *store, struct pf_store_counters *out_counters) {
+    *out_counters = (struct pf_store_counters){0};
+    if (store->backend->count) store->backend->count(store, out_counters);
+}
+
+bool pf_store_has_files(const struct pf_store *store) {
+    return store->backend->local_path != NULL;
 }
 
 enum pf_code pf_store_local_path(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_path,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Objects by key: whole immutable files under a root, whatever keeps them.
  *
- * Back ends: a directory (file:///path or a plain path). Callers assume no directory: what only a directory can do
- * (pf_store_local_path) answers PF_UNSUPPORTED elsewhere.
+ * Back ends: a directory (file:///path or a plain path) and S3 (s3://bucket/prefix). Callers assume no directory: what
+ * only a directory can do (pf_store_local_path) answers PF_UNSUPPORTED elsewhere. Files for readers that open them
+ * themselves, whatever the back end: store/cache.h.
  * A key is 1 to 1,024 bytes of UTF-8: parts separated by '/', none of them empty, "." or "..", none longer than 255
  * bytes, no byte below 0x20, and none that starts with ".puffindb" (the store's own files). A prefix is any beginning of
  * a key, the empty one included.
@@ -16,11 +17,28 @@
 
 struct pf_store;
 
+enum pf_s3_addressing { PF_S3_AUTO, PF_S3_PATH, PF_S3_VIRTUAL };
+enum pf_s3_checksum { PF_S3_CRC32C, PF_S3_CRC64NVME, PF_S3_SHA256, PF_S3_NO_CHECKSUM };
+
+/* Empty and 0: what the environment and the AWS profile say, else the default. Credentials: aws/aws.h. */
+struct pf_s3_options {
+    pf_str endpoint; /* "https://host:port"; else AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, else AWS's for the region */
+    pf_str region;   /* else AWS_REGION, AWS_DEFAULT_REGION, the profile's, "us-east-1" */
+    pf_str ca_path;  /* PEM file; else AWS_CA_BUNDLE, else the system's */
+    enum pf_s3_addressing addressing; /* auto: the bucket is in the path where an endpoint is given */
+    enum pf_s3_checksum checksum;     /* sent with what is written */
+    bool no_hedging;                  /* a read that is late is not asked for a second time */
+    int in_flight;                    /* requests of one call at once; 0: 16 */
+    int64_t part_bytes;               /* of large reads and writes; 0: 8 MiB */
+    int64_t timeout_ms;               /* of one request with all its retries; 0: 60 s */
+};
+
 struct pf_store_options {
     bool is_volatile;      /* nothing is synced to disk: scratch data, tests */
     bool must_exist;       /* PF_NOT_FOUND instead of making a root that isn't there */
     int64_t max_get_bytes; /* of one pf_store_get; 0: 1 GiB */
     int64_t lock_wait_ms;  /* longest wait for another writer of the same key; 0: 30 s, then PF_TIMEOUT */
+    struct pf_s3_options s3;
 };
 
 /* `options` may be NULL. PF_UNSUPPORTED for a scheme without back end, PF_INVALID for a root that is no directory,
@@ -29,11 +47,11 @@ enum pf_code pf_store_open(pf_str url, const struct pf_store_options *options, s
                            struct pf_error *err) PF_MUST_CHECK;
 struct pf_store *pf_store_close(struct pf_store *store); /* NULL is fine */
 
-/* "file:///path", without a slash at the end; lives as long as the store. */
+/* "file:///path", "s3://bucket/prefix", without a slash at the end; lives as long as the store. */
 pf_str pf_store_url(const struct pf_store *store);
 /* The absolute URI of a key, as Iceberg metadata names files: url + "/" + key, nothing escaped. */
 pf_str pf_store_uri(const struct pf_store *store, pf_str key, struct pf_arena *arena);
-/* The key of a URI ("file:///...", "file:/...") or absolute path inside this store; false if it lies elsewhere or
+/* The key of a URI ("file:///...", "file:/...", "s3://...", "s3a://...") or absolute path inside this store; false if it lies elsewhere or
  * is no valid key. `*out_key` is a view into `uri`. */
 bool pf_store_key_of(const struct pf_store *store, pf_str uri, pf_str *out_key);
 /* PF_INVALID says what is wrong with it. */
@@ -51,6 +69,17 @@ struct pf_range {
 /* Callers handle PF_NOT_FOUND; PF_TOO_LARGE over max_get_bytes. */
 enum pf_code pf_store_get(struct pf_store *store, pf_str key, struct pf_range range, struct pf_arena *arena,
                           pf_str *out_bytes, struct pf_error *err) PF_MUST_CHECK;
+/* Exactly `length` bytes, to memory or into a file at the same offset. */
+struct pf_store_read {
+    pf_str key;
+    int64_t offset, length;
+    char *to; /* NULL: to `fd` */
+    int fd;
+};
+/* Several at once, as many as the back end can bear. PF_CORRUPT if an object ends before. After a failure what was
+ * read is unknown. `is_cancelled` (may be NULL) is asked now and then: true ends it with PF_CANCELLED. */
+enum pf_code pf_store_read_many(struct pf_store *store, const struct pf_store_read *reads, size_t count,
+                                bool (*is_cancelled)(void *context), void *context, struct pf_error *err) PF_MUST_CHECK;
 /* The whole object and the etag that pf_store_put_if and pf_store_delete_if expect: equal etags mean equal bytes. */
 enum pf_code pf_store_get_versioned(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_bytes,
                                     pf_str *out_etag, struct pf_error *err) PF_MUST_CHECK;
@@ -106,7 +135,18 @@ enum pf_code pf_store_delete_prefix(struct pf_store *store, pf_str prefix, int64
 enum pf_code pf_store_sweep(struct pf_store *store, int64_t older_than_ms, int64_t *out_count, struct pf_error *err)
     PF_MUST_CHECK;
 
+/* Since open. All 0 where nothing goes over a network. */
+struct pf_store_counters {
+    int64_t requests;                   /* sent, with retries and hedges */
+    int64_t received_bytes, sent_bytes; /* of bodies */
+    int64_t retries, throttled, hedges, hedges_won;
+};
+void pf_store_count(const struct pf_store *store, struct pf_store_counters *out_counters);
+
 /* ---- back ends with files ---- */
+
+/* False: pf_store_local_path says PF_UNSUPPORTED for every key. */
+bool pf_store_has_files(const struct pf_store *store);
 
 /* The path of an object for readers that open files themselves (DuckDB), no matter whether it exists.
  * PF_UNSUPPORTED where there is none. */

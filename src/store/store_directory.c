@@ -191,6 +191,7 @@ static const struct store_backend directory_backend = {
     .delete_if = directory_delete_if,
     .delete_prefix = directory_delete_prefix,
     .sweep = directory_sweep,
+    .sweeps_at_open = true,
     .local_path = directory_local_path,
     .local_directory = directory_make,
     .sync = directory_sync,

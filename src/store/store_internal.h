@@ -13,6 +13,9 @@ struct store_backend {
     bool (*key_of)(const struct pf_store *store, pf_str uri, pf_str *out_key);
     enum pf_code (*get)(struct pf_store *store, pf_str key, struct pf_range range, struct pf_arena *arena,
                         pf_str *out_bytes, struct pf_error *err);
+    /* NULL: one get after the other. */
+    enum pf_code (*read_many)(struct pf_store *store, const struct pf_store_read *reads, size_t count,
+                              bool (*is_cancelled)(void *context), void *context, struct pf_error *err);
     enum pf_code (*get_versioned)(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_bytes,
                                   pf_str *out_etag, struct pf_error *err);
     enum pf_code (*stat)(struct pf_store *store, pf_str key, struct pf_store_object *out_object, struct pf_error *err);
@@ -25,6 +28,8 @@ struct store_backend {
     enum pf_code (*delete_if)(struct pf_store *store, pf_str key, pf_str expected_etag, struct pf_error *err);
     enum pf_code (*delete_prefix)(struct pf_store *store, pf_str prefix, int64_t *out_count, struct pf_error *err);
     enum pf_code (*sweep)(struct pf_store *store, int64_t older_than_ms, int64_t *out_count, struct pf_error *err);
+    void (*count)(const struct pf_store *store, struct pf_store_counters *out_counters); /* may be NULL */
+    bool sweeps_at_open;                                                                 /* it costs next to nothing */
     /* The three of back ends with files; NULL elsewhere. */
     enum pf_code (*local_path)(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_path,
                                struct pf_error *err);
@@ -44,8 +49,14 @@ struct pf_store {
 /* A part that starts like this is ours: temporary objects and locks. */
 #define STORE_RESERVED_PART ".puffindb"
 
+/* All of `bytes` at `offset` of a file. */
+enum pf_code store_write_at(int fd, pf_str bytes, int64_t offset, struct pf_error *err) PF_MUST_CHECK;
+
 /* `path` may be relative. */
 enum pf_code store_directory_open(pf_str path, const struct pf_store_options *options, struct pf_store **out_store,
                                   struct pf_error *err) PF_MUST_CHECK;
+/* "s3://bucket/prefix" */
+enum pf_code store_s3_open(pf_str url, const struct pf_store_options *options, struct pf_store **out_store,
+                           struct pf_error *err) PF_MUST_CHECK;
 
 #endif

@@ -21,7 +21,9 @@ enum { PROCESSES = 16, INCREMENTS = 25, THREADS = 8 };
 static struct pf_store *open_store(struct pf_test *test) {
     struct pf_store *store = NULL;
     struct pf_store_options options = {.is_volatile = true};
-    CHECK_OK(pf_store_open(pf_str_from_cstr(pf_test_folder()), &options, &store, &test->err));
+    const char *url = getenv("PF_TEST_STORE_URL"); /* see store_test.c */
+    pf_str where = url ? pf_arena_printf(test->arena, "%s/%s", url, test->name) : pf_str_from_cstr(pf_test_folder());
+    CHECK_OK(pf_store_open(where, &options, &store, &test->err));
     return store;
 }
 

@@ -4,15 +4,19 @@
 #include "support/test.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* In a folder; or, for tests/store/run, below the URL that PF_TEST_STORE_URL names. */
 static struct pf_store *open_store(struct pf_test *test) {
     struct pf_store *store = NULL;
     struct pf_store_options options = {.is_volatile = true};
-    CHECK_OK(pf_store_open(pf_str_from_cstr(pf_test_folder()), &options, &store, &test->err));
+    const char *url = getenv("PF_TEST_STORE_URL");
+    pf_str where = url ? pf_arena_printf(test->arena, "%s/%s", url, test->name) : pf_str_from_cstr(pf_test_folder());
+    CHECK_OK(pf_store_open(where, &options, &store, &test->err));
     return store;
 }
 
@@ -242,7 +246,9 @@ TEST(opens_urls_and_says_what_is_wrong_with_others) {
     CHECK_FAILS(pf_store_open(url, &existing, &store, &test->err), PF_NOT_FOUND, "there is no directory");
     url = pf_arena_printf(test->arena, "%.*s/made/here/x", PF_STR_ARG(folder));
     CHECK_FAILS(pf_store_open(url, NULL, &store, &test->err), PF_INVALID, "is not a directory");
-    CHECK_FAILS(pf_store_open(PF_STR("s3://bucket/x"), NULL, &store, &test->err), PF_UNSUPPORTED, "no back end");
+    CHECK_FAILS(pf_store_open(PF_STR("gs://bucket/x"), NULL, &store, &test->err), PF_UNSUPPORTED, "no back end");
+    CHECK_FAILS(pf_store_open(PF_STR("s3://b/x"), NULL, &store, &test->err), PF_INVALID, "no name of a bucket");
+    CHECK_FAILS(pf_store_open(PF_STR("s3://bucket/a//b"), NULL, &store, &test->err), PF_INVALID, "empty part");
     CHECK_FAILS(pf_store_open(PF_STR("file://host/x"), NULL, &store, &test->err), PF_INVALID, "absolute path");
     CHECK_FAILS(pf_store_open(PF_STR(""), NULL, &store, &test->err), PF_INVALID, "empty");
     CHECK_FAILS(pf_store_open(PF_STR("/"), NULL, &store, &test->err), PF_INVALID, "no store");
