@@ -87,12 +87,28 @@ static enum pf_code take_event(struct run *run, const struct pf_sync_event *even
     }
 }
 
+/* Until when events are waited for. */
+static int64_t choose_wait_ms(const struct run *run) {
+    int64_t left_ms = run->steal_at_ms - pf_clock_mono_ms();
+    if (run->steal_at_ms == 0 || left_ms > WAIT_MS) return WAIT_MS;
+    return left_ms < 1 ? 1 : left_ms;
+}
+
+/* Once tasks that were kept for workers may be stolen, idle workers are told of those that are left. */
+static enum pf_code let_steal(struct run *run, struct pf_error *err) {
+    if (run->steal_at_ms == 0 || pf_clock_mono_ms() < run->steal_at_ms) return PF_OK;
+    run->steal_at_ms = 0;
+    if (run_tasks_left(run) == 0) return PF_OK;
+    enum pf_code code = pf_sync_expire(run->stack->sync, run->query->running.id, NULL, err);
+    return code == PF_OK ? PF_OK : recover(run, code, err);
+}
+
 static enum pf_code take_events(struct run *run, struct pf_error *err) {
     struct pf_arena *scratch = pf_arena_new(NULL, "events");
     struct pf_sync_event *events = NULL;
     size_t count = 0, left = run_tasks_left(run);
-    enum pf_code code = pf_sync_wait_events(run->stack->sync, run->query->running.id, &run->cursor, WAIT_MS, scratch,
-                                            &events, &count, err);
+    enum pf_code code = pf_sync_wait_events(run->stack->sync, run->query->running.id, &run->cursor, choose_wait_ms(run),
+                                            scratch, &events, &count, err);
     if (code == PF_OK) run->silent_since_ms = 0;
     if (code != PF_OK) code = recover(run, code, err);
     for (size_t i = 0; i < count && code == PF_OK; i++) {
@@ -178,6 +194,7 @@ static enum pf_code wait_for_stages(struct run *run, struct pf_error *err) {
     while (run_tasks_left(run)) {
         enum pf_code code = take_events(run, err);
         if (code == PF_OK) code = running_check(&run->query->running, err);
+        if (code == PF_OK) code = let_steal(run, err);
         if (code == PF_OK) code = take_care(run, err);
         if (code != PF_OK) return running_explain_stop(&run->query->running, code, err);
     }

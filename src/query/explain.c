@@ -178,6 +178,10 @@ void explain_analyzed(const struct pf_query *query, struct pf_buf *out) {
             pf_buf_printf(out, " (%lld files with %lld rows skipped)", (long long)stage->skipped_files,
                           (long long)stage->skipped_rows);
         }
+        if (stage->reads) pf_buf_printf(out, "; warm: %d of %d reads", stage->warm_reads, stage->reads);
+        if (stage->kept_tasks) {
+            pf_buf_printf(out, "; at home: %d of %d tasks", stage->home_tasks, stage->kept_tasks);
+        }
         pf_buf_printf(out, "; %.*s: %lld rows, ", PF_STR_ARG(stage->exchange), (long long)stage->rows);
         put_bytes(out, stage->bytes);
         pf_buf_put_char(out, '\n');

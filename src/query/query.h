@@ -71,6 +71,7 @@ struct pf_query_stats {
     enum pf_route route;
     pf_str reason; /* why this route */
     int stage_count, task_count, worker_count, retry_count, extra_attempts;
+    int read_count, warm_read_count; /* read by tasks; of them those that their worker had read before */
     int64_t rows, scanned_bytes, exchanged_bytes, wall_us, plan_us;
 };
 void pf_query_get_stats(const struct pf_query *query, struct pf_query_stats *out_stats);

@@ -32,6 +32,8 @@ struct stage_progress {
     int id;
     pf_str title, exchange, single_reason;
     int tasks, done, retries, extra_attempts;
+    int kept_tasks, home_tasks; /* kept for the worker that has their files; of them those that ran there */
+    int reads, warm_reads;      /* read by tasks; of them those that the worker had read before */
     int64_t rows, bytes, scanned_bytes;
     int64_t scanned_files, skipped_files, skipped_rows; /* skipped: by partitions and statistics of files */
     int64_t started_ms, ended_ms;                       /* monotonic; ended 0: runs */

@@ -31,6 +31,7 @@ struct stage_run {
     const struct pf_stage *stage;
     struct task_list list; /* its message's outputs are as of the first push */
     pf_str *payloads;      /* of the tasks, encoded */
+    pf_str *workers;       /* task i was kept for this one (affinity.h) with the first push; NULL: for nobody */
     pf_str mark;
     struct task_state *tasks;
     struct stage_output output;
@@ -55,6 +56,7 @@ struct run {
     size_t history_count, history_capacity; /* results from before this coordinator */
 
     int64_t next_care_ms, next_record_ms;
+    int64_t steal_at_ms; /* when tasks that are kept for workers are for all; 0: none are */
     int quiet_cares;     /* rounds of care since a task ended */
     int idle_cares;      /* rounds of care since anything waited or ran */
     int64_t lost_before; /* environments lost when the last task ended */

@@ -214,6 +214,10 @@ static void put_stages(struct pf_json_out *out, const struct running *running) {
         pf_json_field_i64(out, "scanned_files", stage->scanned_files);
         pf_json_field_i64(out, "skipped_files", stage->skipped_files);
         pf_json_field_i64(out, "skipped_rows", stage->skipped_rows);
+        pf_json_field_i64(out, "kept_tasks", stage->kept_tasks);
+        pf_json_field_i64(out, "home_tasks", stage->home_tasks);
+        pf_json_field_i64(out, "reads", stage->reads);
+        pf_json_field_i64(out, "warm_reads", stage->warm_reads);
         pf_json_field_i64(out, "ms", stage->started_ms ? ended_ms - stage->started_ms : 0);
         if (stage->single_reason.len) pf_json_field_str(out, "one_place_because", stage->single_reason);
         pf_json_close_object(out);
@@ -244,6 +248,8 @@ static void put_record_locked(struct pf_json_out *out, const struct running *run
     pf_json_field_i64(out, "extra_attempts", stats->extra_attempts);
     pf_json_field_i64(out, "scanned_bytes", stats->scanned_bytes);
     pf_json_field_i64(out, "exchanged_bytes", stats->exchanged_bytes);
+    pf_json_field_i64(out, "reads", stats->read_count);
+    pf_json_field_i64(out, "warm_reads", stats->warm_read_count);
     put_stages(out, running);
     if (running->locked.failure.code != PF_OK) {
         pf_json_key(out, "error");

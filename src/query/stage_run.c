@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "query/affinity.h"
 #include "query/run.h"
 
 #include "base/clock.h"
@@ -69,6 +70,20 @@ static void report_stage(struct run *run, const struct stage_run *made) {
     pthread_mutex_unlock(&run->stack->locked.mutex);
 }
 
+/* Where the result came from: how many of the files that its worker read it had read before. */
+static void report_reads(struct run *run, const struct stage_run *stage, const struct pf_sync_event *event,
+                         const struct task_result *result) {
+    bool is_home = stage->workers && pf_str_equal(stage->workers[event->task_id], event->worker_id);
+    run->query->stats.read_count += result->reads;
+    run->query->stats.warm_read_count += result->warm_reads;
+    pthread_mutex_lock(&run->stack->locked.mutex);
+    struct stage_progress *progress = run_progress_locked(run, stage->stage->id);
+    progress->home_tasks += is_home;
+    progress->reads += result->reads;
+    progress->warm_reads += result->warm_reads;
+    pthread_mutex_unlock(&run->stack->locked.mutex);
+}
+
 /* `sign` is -1 when a result is taken back. */
 static void report_result(struct run *run, const struct stage_run *stage, const struct pf_exchange_output *output,
                           int sign) {
@@ -120,6 +135,7 @@ enum pf_code stage_run_take(struct run *run, struct stage_run *stage, const stru
     stage->left--;
     if (stage->took_count < stage->output.count) stage->took_ms[stage->took_count++] = event->took_ms;
     count_worker(run, result.worker);
+    report_reads(run, stage, event, &result);
     report_result(run, stage, output, 1);
     return PF_OK;
 }
@@ -191,6 +207,17 @@ static pf_str encode_message(const struct run *run, const struct stage_run *stag
     return stage_message_encode(&message, arena);
 }
 
+/* Chooses workers for the tasks. That is for speed alone: without an answer from Redis nobody is chosen. */
+static void choose_workers(struct run *run, struct stage_run *stage) {
+    if (place_tasks(run->stack, &stage->list, stage->arena, &stage->workers, NULL) != PF_OK || !stage->workers) return;
+    int kept = 0;
+    for (size_t i = 0; i < stage->output.count; i++) kept += stage->workers[i].len > 0;
+    run->steal_at_ms = pf_clock_mono_ms() + affinity_steal_ms(run->stack);
+    pthread_mutex_lock(&run->stack->locked.mutex);
+    run_progress_locked(run, stage->stage->id)->kept_tasks = kept;
+    pthread_mutex_unlock(&run->stack->locked.mutex);
+}
+
 enum pf_code stage_run_push(struct run *run, struct stage_run *stage, bool is_again, struct pf_error *err) {
     struct pf_arena *scratch = pf_arena_new(run->arena, "push");
     struct pf_sync *sync = run->stack->sync;
@@ -199,11 +226,14 @@ enum pf_code stage_run_push(struct run *run, struct stage_run *stage, bool is_ag
     for (size_t i = 0; i < stage->output.count; i++) {
         if (stage->tasks[i].is_wanted) payloads[i] = stage->payloads[i];
     }
+    if (!is_again) choose_workers(run, stage);
     struct pf_sync_stage pushed = {
         .id = stage->stage->id,
         .coordinator_id = run->stack->coordinator_id,
         .payload = is_again ? encode_message(run, stage, scratch) : stage_message_encode(&stage->list.message, scratch),
         .tasks = payloads,
+        .workers = is_again ? NULL : stage->workers,
+        .steal_ms = affinity_steal_ms(run->stack),
         .task_count = (int)stage->output.count,
         .first_attempt = run->first_attempt,
         .mark = stage->mark,

@@ -138,6 +138,8 @@ pf_str task_result_encode(const struct task_result *result, struct pf_arena *are
     pf_json_field_i64(&out, "rows", result->rows);
     pf_json_field_i64(&out, "bytes", result->bytes);
     pf_json_field_i64(&out, "wall_us", result->wall_us);
+    pf_json_field_i64(&out, "reads", result->reads);
+    pf_json_field_i64(&out, "warm_reads", result->warm_reads);
     pf_json_field_str(&out, "worker", result->worker);
     pf_json_close_object(&out);
     return take_text(&buf, arena);
@@ -309,6 +311,8 @@ enum pf_code task_result_decode(pf_str json, struct pf_arena *arena, struct task
     result.rows = pf_json_get_i64(root, "rows", 0);
     result.bytes = pf_json_get_i64(root, "bytes", 0);
     result.wall_us = pf_json_get_i64(root, "wall_us", 0);
+    result.reads = (int)pf_json_get_i64(root, "reads", 0);
+    result.warm_reads = (int)pf_json_get_i64(root, "warm_reads", 0);
     result.worker = pf_json_get_str(root, "worker", PF_STR_EMPTY);
     *out_result = result;
     return PF_OK;

@@ -87,6 +87,7 @@ struct task_message {
 struct task_result {
     pf_str output_json; /* for pf_exchange_output_decode */
     int64_t rows, bytes, wall_us;
+    int reads, warm_reads; /* splits that the task read by itself; of them those that the worker had read before */
     pf_str worker;
 };
 

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "fleet/fleet.h"
+#include "query/affinity.h"
 #include "query/deleted_rows.h"
 #include "query/run_task.h"
 #include "sync/sync.h"
@@ -38,6 +39,7 @@ struct pf_worker {
     pf_str stage_query;
     int stage_id;
     struct stage_message stage;
+    struct seen_files seen;
 
     pthread_t heart;
     bool has_heart;
@@ -269,7 +271,11 @@ static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim
                                claim->attempt),
     };
     struct task_result result;
+    int reads, warm_reads;
+    seen_files_count(&worker->seen, &task, &reads, &warm_reads);
     PF_TRY(run_task(&run, arena, &result, err));
+    result.reads = reads;
+    result.warm_reads = warm_reads;
     result.worker = worker->id;
     *out_result = result;
     return PF_OK;
