@@ -138,6 +138,7 @@ struct pf_engine_options {
     bool keep_order;                /* preserve_insertion_order: true where users see the order, false on workers */
     bool is_locked;                 /* reference: no external access but the directories, no configuration change */
     bool is_planner;                /* lake_scan exists; the optimizers that plan JSON can't carry are switched off */
+    pf_str memory_database; /* a database of that name in memory, whose tables CHECKPOINT compresses; empty: none */
     pf_str disabled_optimizers; /* comma-separated; empty: of a planner those that plan JSON can't do with, else none */
 };
 

@@ -74,6 +74,11 @@ static void put_settings(struct pf_buf *sql, const struct pf_engine_options *opt
         put_bool(sql, "parquet_metadata_cache", true);
         if (options->disabled_optimizers.len) put_setting(sql, "disabled_optimizers", options->disabled_optimizers);
     }
+    if (options->memory_database.len) {
+        pf_buf_put_cstr(sql, "ATTACH ':memory:' AS ");
+        sql_put_name(sql, options->memory_database);
+        pf_buf_put_cstr(sql, " (COMPRESS);\n");
+    }
     if (!options->is_locked) return;
     put_directories(sql, options);
     pf_buf_put_cstr(sql, "SET allowed_configs=" UNLOCKED_CONFIGS ";\n");

@@ -10,7 +10,8 @@
  *   ANTI JOIN (SELECT keys, max(pf_sequence) AS pf_sequence FROM (...) GROUP BY ALL) d0
  *   ON t.pf_k1 IS NOT DISTINCT FROM d0.pf_k1 AND d0.pf_sequence > t.pf_sequence ...
  *
- * Whole files are read together, parts of files each in a read_parquet of its own. */
+ * Whole files are read together, parts of files each in a read_parquet of its own. A split that is held in memory is
+ * a table (hot_columns.h); it has no deletes. */
 #include "query/render_scan.h"
 
 #include "base/buf.h"
@@ -161,7 +162,7 @@ static size_t put_reads(const struct scan *scan, bool with_keys) {
         size_t whole_count = 0;
         for (size_t i = 0; i < scan->count; i++) {
             const struct task_split *split = &scan->splits[i];
-            bool is_chosen = is_whole(split) && has_deletes(scan, split, true) == with_keys &&
+            bool is_chosen = is_whole(split) && !split->held_as.len && has_deletes(scan, split, true) == with_keys &&
                              has_deletes(scan, split, false) == (with_positions != 0);
             if (is_chosen) chosen[whole_count++] = split;
         }
@@ -172,9 +173,15 @@ static size_t put_reads(const struct scan *scan, bool with_keys) {
     }
     for (size_t i = 0; i < scan->count; i++) {
         const struct task_split *split = &scan->splits[i];
-        if (is_whole(split) || has_deletes(scan, split, true) != with_keys) continue;
+        if (is_whole(split) || split->held_as.len || has_deletes(scan, split, true) != with_keys) continue;
         if (printed++) pf_buf_put_cstr(scan->out, " UNION ALL ");
         put_read(scan, &split, 1, with_keys, has_deletes(scan, split, false));
+    }
+    for (size_t i = 0; i < scan->count && !with_keys; i++) {
+        if (!scan->splits[i].held_as.len) continue;
+        pf_buf_put_cstr(scan->out, printed++ ? " UNION ALL SELECT " : "SELECT ");
+        put_columns(scan->out, scan->input);
+        pf_buf_printf(scan->out, " FROM %.*s", PF_STR_ARG(scan->splits[i].held_as));
     }
     return printed;
 }

@@ -23,6 +23,7 @@ struct task_split {
     pf_str data_path; /* the file as the table's metadata names it */
     int64_t sequence_number;
     int scope;
+    pf_str held_as; /* a table that holds its columns in memory; empty: read the file. Not sent: the worker knows */
 };
 
 enum task_delete_kind { TASK_DELETE_POSITIONS, TASK_DELETE_VECTOR, TASK_DELETE_EQUALITY };

@@ -14,14 +14,15 @@
 #include "fleet/fleet.h"
 #include "query/affinity.h"
 #include "query/deleted_rows.h"
+#include "query/hot_columns.h"
 #include "query/run_task.h"
 #include "sync/sync.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-/* BEAT_MS: a stop reaches a running statement within that time. */
-enum { CLAIM_WAIT_MS = 1000, HEART_TICK_MS = 50, BEAT_MS = 700 };
+/* BEAT_MS: a stop reaches a running statement within that time. HOT_SHARE: one part of the memory in so many. */
+enum { CLAIM_WAIT_MS = 1000, HEART_TICK_MS = 50, BEAT_MS = 700, HOT_SHARE = 3 };
 
 struct pf_worker {
     struct pf_arena *arena;
@@ -33,6 +34,7 @@ struct pf_worker {
     struct deleted_rows *deleted_rows;
     struct pf_engine *engine;
     struct pf_session *session;
+    struct hot_columns *hot;
     int64_t task_number; /* makes names unique in this process */
     /* the stage of the last task */
     struct pf_arena *stage_arena;
@@ -150,6 +152,7 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
         .allowed_directories = directories,
         .allowed_directory_count = count,
         .is_locked = true,
+        .memory_database = PF_STR(HOT_DATABASE),
         .disabled_optimizers = pf_json_get_str(event, "disabled_optimizers", PF_STR_EMPTY),
     };
     struct pf_exchange_options exchange;
@@ -162,7 +165,10 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
     PF_TRY(pf_exchange_register(worker->exchange, worker->engine, err));
     worker->deleted_rows = deleted_rows_new();
     PF_TRY(deleted_rows_register(worker->deleted_rows, worker->engine, err));
-    return pf_session_open(worker->engine, &worker->session, err);
+    PF_TRY(pf_session_open(worker->engine, &worker->session, err));
+    worker->hot = hot_columns_new(worker->session, options.memory_limit_bytes / HOT_SHARE);
+    if (!worker->hot) PF_FAIL(err, PF_NO_MEMORY, "open a worker");
+    return PF_OK;
 }
 
 static enum pf_code open_sync(struct pf_worker *worker, pf_json *event, pf_str redis_url, struct pf_error *err) {
@@ -218,6 +224,7 @@ struct pf_worker *pf_worker_close(struct pf_worker *worker) {
     pthread_mutex_unlock(&worker->locked.mutex);
     if (worker->has_heart) pthread_join(worker->heart, NULL);
     if (worker->sync && worker->id.len) (void)!pf_sync_worker_remove(worker->sync, worker->id, NULL);
+    hot_columns_free(worker->hot);
     pf_session_close(worker->session);
     pf_engine_close(worker->engine);
     deleted_rows_free(worker->deleted_rows);
@@ -261,6 +268,7 @@ static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim
     if (task.input_count != worker->stage.input_count) {
         PF_FAIL(err, PF_BUG, "task has %zu inputs, its stage %zu", task.input_count, worker->stage.input_count);
     }
+    PF_TRY(hot_columns_prepare(worker->hot, &worker->stage, &task, arena, err));
     struct task_run run = {
         .exchange = worker->exchange,
         .session = worker->session,
@@ -318,6 +326,7 @@ static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim
         pf_log(PF_LOG_INFO, "task stopped: not wanted any more", NULL);
         code = PF_OK;
     } else {
+        if (code == PF_NO_MEMORY) hot_columns_drop_all(worker->hot); /* the next try has all of it */
         pf_log_failure(PF_LOG_WARN, "task failed", &failure);
         code = pf_sync_fail(worker->sync, claim, &failure, is_worth_another_try(code), err);
         if (code == PF_NOT_FOUND || code == PF_CANCELLED || code == PF_CONFLICT) code = PF_OK;

@@ -115,8 +115,9 @@ TEST(what_reads_no_files_goes_nowhere) {
 
 TEST(knows_what_it_has_read) {
     struct seen_files *seen = PF_ARENA_NEW(test->arena, struct seen_files);
-    struct task_split splits[] = {
-        {PF_STR("a.parquet"), 0, -1}, {PF_STR("b.parquet"), 0, 99}, {PF_STR("b.parquet"), 100, -1}};
+    struct task_split splits[] = {{.path = PF_STR("a.parquet"), .first_row = 0, .last_row = -1},
+                                  {.path = PF_STR("b.parquet"), .first_row = 0, .last_row = 99},
+                                  {.path = PF_STR("b.parquet"), .first_row = 100, .last_row = -1}};
     struct task_input inputs[] = {{.splits = splits, .split_count = 2}, {.split_count = 0}};
     struct task_message task = {inputs, 2};
     int files, warm;

@@ -39,6 +39,22 @@ TEST(renders_whole_files_in_one_read_and_parts_in_reads_of_their_own) {
               "100)");
 }
 
+TEST(renders_what_is_held_as_a_table) {
+    struct stage_input input = scan_input(test->arena);
+    input.column_count = 1;
+    struct stage_message stage = {.sql = PF_STR("FROM ${0}"), .inputs = &input, .input_count = 1};
+    struct task_split splits[] = {{.path = PF_STR("/d/1"), .last_row = -1, .held_as = PF_STR("hot.t1")},
+                                  {.path = PF_STR("/d/2"), .last_row = -1},
+                                  {.path = PF_STR("/d/3"), .first_row = 5, .last_row = 9, .held_as = PF_STR("hot.t2")}};
+    struct task_input part = {.splits = splits, .split_count = 3};
+    struct task_message task = {.inputs = &part, .input_count = 1};
+    pf_str sql;
+    CHECK_OK(task_render_sql(&stage, &task, PF_STR("t"), test->arena, &sql, &test->err));
+    CHECK_STR(sql, "FROM (SELECT CAST(\"a\" AS BIGINT) AS \"a\" FROM read_parquet(['/d/2'], hive_partitioning=false) "
+                   "UNION ALL SELECT CAST(\"a\" AS BIGINT) AS \"a\" FROM hot.t1 "
+                   "UNION ALL SELECT CAST(\"a\" AS BIGINT) AS \"a\" FROM hot.t2)");
+}
+
 TEST(renders_a_scan_without_files_as_typed_nothing) {
     struct stage_input input = scan_input(test->arena);
     input.column_count = 1;
