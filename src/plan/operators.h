@@ -117,7 +117,7 @@ struct pf_expr {
     X(INTERSECT)      /* is_all */                                                                                     \
     X(EXCEPT)         /* is_all */                                                                                     \
     X(CTE)            /* children: definition, body; cte_index */                                                      \
-    X(RECURSIVE)      /* children: start, step; cte_index */                                                           \
+    X(RECURSIVE)      /* children: start, step; cte_index; exprs: columns of USING KEY */                              \
     X(CTE_REF)        /* cte_index */
 
 enum pf_op_kind {

@@ -11,7 +11,8 @@
 
 /* Why something can't be spread over workers: an answer, not an error. */
 struct pf_reason {
-    pf_str why; /* empty: no reason */
+    pf_str why;      /* empty: no reason */
+    bool is_natural; /* nothing is lost by it: there is little to do, or the result is put together */
 };
 
 /* ---- facts about tables ---- */
@@ -129,7 +130,7 @@ struct pf_stage {
     int partition_count;
     pf_str keys_text;               /* for EXPLAIN: what is hashed */
     pf_str title;                   /* for EXPLAIN: e.g. "scan lineitem, partial aggregate" */
-    struct pf_reason single_reason; /* why spread is ONE although the input is large; empty otherwise */
+    struct pf_reason single_reason; /* why spread is ONE */
     int *key_columns; /* of the output, partition number left out: their values (pf_key_values) are worth knowing */
     size_t key_column_count;
     int64_t estimated_rows, estimated_bytes;

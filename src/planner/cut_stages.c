@@ -37,8 +37,11 @@ static pf_str collect_reasons(struct pf_arena *arena, const struct pf_op *op, pf
     return found;
 }
 
-pf_str reasons_below(struct pf_arena *arena, const struct pf_op *op) {
-    return collect_reasons(arena, op, PF_STR_EMPTY);
+struct pf_reason reason_for(struct pf_arena *arena, const struct pf_op *op, const char *natural) {
+    struct pf_reason reason = {.why = collect_reasons(arena, op, PF_STR_EMPTY)};
+    reason.is_natural = reason.why.len == 0;
+    if (reason.is_natural) reason.why = pf_str_from_cstr(natural);
+    return reason;
 }
 
 enum pf_code make_fragment(struct cutter *cutter, const struct pf_op *op, const bool *need,
@@ -174,8 +177,9 @@ static enum pf_code cut_alternative(struct cutter *cutter, const struct cut *cut
     PF_TRY(stage_sql(cutter, cut, need, alternative, &stage, err));
     stage.title = stage_title(cutter, cut, alternative);
     stage.keys_text = keys_text(cutter, cut);
-    if (stage.spread == PF_SPREAD_ONE) stage.single_reason.why = reasons_below(cutter->arena, cut->op);
-    *out_leaf = make_leaf(cutter, cut, need, stage.id, rows);
+    if (stage.spread == PF_SPREAD_ONE) stage.single_reason = reason_for(cutter->arena, cut->op, "little to read");
+    double planned = cut->planned_rows > 0 ? cut->planned_rows / cut->stream->alternative_count : rows;
+    *out_leaf = make_leaf(cutter, cut, need, stage.id, planned);
     set_key_columns(cutter, cut, *out_leaf, &stage);
     PF_ARENA_PUSH(cutter->arena, cutter->stages, cutter->stage_count, cutter->stage_capacity) = stage;
     return PF_OK;
@@ -225,7 +229,9 @@ void finish_cut(struct cutter *cutter, size_t first_stage, int replaced_op_id, c
 enum pf_code cut_here(struct cutter *cutter, const struct cut *cut, struct pf_error *err) {
     const struct pf_op *leaf;
     size_t first_stage;
-    PF_TRY(cut_stages(cutter, cut, &leaf, &first_stage, err));
+    struct cut own = *cut; /* what stands above was estimated with these rows */
+    own.planned_rows = cut->stream->planned_rows;
+    PF_TRY(cut_stages(cutter, &own, &leaf, &first_stage, err));
     finish_cut(cutter, first_stage, cut->op->id, leaf);
     return PF_OK;
 }

@@ -308,10 +308,14 @@ static enum pf_code emit_recursive(struct emitter *emitter, const struct pf_op *
     if (code != PF_OK) return code;
     pf_str alias = new_alias(emitter);
     block_init(emitter, block, op->column_count);
-    pf_str select =
-        pf_arena_printf(emitter->arena, "WITH RECURSIVE %.*s AS ((%.*s) UNION %s(%.*s)) SELECT * FROM %.*s",
-                        PF_STR_ARG(name.name), PF_STR_ARG(block_select(emitter, &start)), op->is_all ? "ALL " : "",
-                        PF_STR_ARG(block_select(emitter, &step)), PF_STR_ARG(name.name));
+    pf_str keys = PF_STR_EMPTY;
+    for (uint32_t i = 0; i < op->expr_count; i++)
+        keys = pf_arena_printf(emitter->arena, "%.*s%sc%u", PF_STR_ARG(keys), i ? ", " : " USING KEY (",
+                               op->exprs[i]->column);
+    pf_str select = pf_arena_printf(
+        emitter->arena, "WITH RECURSIVE %.*s%.*s%s AS ((%.*s) UNION %s(%.*s)) SELECT * FROM %.*s",
+        PF_STR_ARG(name.name), PF_STR_ARG(keys), keys.len ? ")" : "", PF_STR_ARG(block_select(emitter, &start)),
+        op->is_all ? "ALL " : "", PF_STR_ARG(block_select(emitter, &step)), PF_STR_ARG(name.name));
     block->from = pf_arena_printf(emitter->arena, "(%.*s) AS %.*s", PF_STR_ARG(select), PF_STR_ARG(alias));
     for (uint32_t i = 0; i < op->column_count; i++)
         if (need[i]) block->columns[i] = pf_arena_printf(emitter->arena, "%.*s.c%u", PF_STR_ARG(alias), i);

@@ -111,7 +111,7 @@ static void put_last(struct pf_buf *out, const struct pf_step *step) {
         return;
     }
     pf_buf_put_cstr(out, "last");
-    if (step->reason.why.len) pf_buf_printf(out, " (%.*s)", PF_STR_ARG(step->reason.why));
+    if (!step->reason.is_natural) pf_buf_printf(out, " (%.*s)", PF_STR_ARG(step->reason.why));
     pf_buf_printf(out, "\n  %.*s\n", PF_STR_ARG(step->last.sql));
     put_inputs(out, &step->last);
 }

@@ -257,6 +257,13 @@ enum pf_code flow_window(struct cutter *cutter, const struct pf_op *op, const bo
                           "a window without a PARTITION BY that all windows share", out, err);
 }
 
+/* "10 PERCENT (bernoulli)": each row, or each vector of rows, by its own chance; a seed would mean the same rows again. */
+static bool is_by_row(pf_str sample) {
+    size_t open = pf_str_find_char(sample, '(', 0);
+    pf_str method = pf_str_slice(sample, open == SIZE_MAX ? sample.len : open, sample.len);
+    return pf_str_equal_nocase(method, PF_STR("(bernoulli)")) || pf_str_equal_nocase(method, PF_STR("(system)"));
+}
+
 enum pf_code flow_sample(struct cutter *cutter, const struct pf_op *op, const bool *need, struct stream *out,
                          struct pf_error *err) {
     struct stream child;
@@ -265,7 +272,7 @@ enum pf_code flow_sample(struct cutter *cutter, const struct pf_op *op, const bo
     out->is_light = false;
     out->is_volatile = true;
     out->rows = estimate_rows(op, &child, &out->planned_rows);
-    if (child.is_blocked || child.is_pinned) return PF_OK;
+    if (child.is_blocked || child.is_pinned || is_by_row(op->sample_text)) return PF_OK;
     if (stream_is_cheap(cutter, &child)) {
         stream_make_whole(cutter, out);
         return PF_OK;

@@ -144,7 +144,8 @@ static enum pf_code make_last(struct cutter *cutter, const struct pf_plan *plan,
                                       .inputs = emitter.inputs,
                                       .input_count = emitter.input_count,
                                       .is_ordered = is_ordered(plan->root)};
-    step->reason.why = reasons_below(cutter->arena, plan->root);
+    step->reason = reason_for(cutter->arena, plan->root,
+                              step->last.is_ordered ? "the result is sorted here" : "the result is put together here");
     return PF_OK;
 }
 

@@ -50,7 +50,7 @@ struct pf_step {
     struct pf_stage *stages; /* PF_STEP_STAGES */
     size_t stage_count;
     struct pf_fragment last; /* PF_STEP_LAST */
-    struct pf_reason reason; /* PF_STEP_ONE_PLACE; for PF_STEP_LAST: what in it could not be spread, or empty */
+    struct pf_reason reason; /* PF_STEP_ONE_PLACE, PF_STEP_LAST; natural if nothing in it could have been spread */
 };
 
 /* `first_stage_id` numbers the stages of this step on from there. Never changes `plan`. */

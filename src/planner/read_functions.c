@@ -28,6 +28,24 @@ static enum pf_code read_lambda(struct reader *reader, pf_json *data, struct pf_
     return code;
 }
 
+/* struct_insert(s, name := value): the names are the aliases of the values. */
+static enum pf_code name_struct_values(struct reader *reader, pf_json *children, struct pf_expr *expr,
+                                       struct pf_error *err) {
+    pf_str text = pf_arena_printf(reader->arena, "%.*s({0}", PF_STR_ARG(expr->name));
+    for (struct pf_json_each each = pf_json_each(children); pf_json_next(&each);) {
+        if (each.index == 0) continue;
+        pf_str name = pf_json_get_str(each.value, "alias", PF_STR_EMPTY);
+        if (!name.len || pf_str_find_char(name, '{', 0) != SIZE_MAX || each.index > 9)
+            PF_FAIL(err, PF_UNSUPPORTED, "plan: a field of %.*s called '%.*s'", PF_STR_ARG(expr->name),
+                    PF_STR_ARG(name));
+        text = pf_arena_printf(reader->arena, "%.*s, %.*s := {%zu}", PF_STR_ARG(text),
+                               PF_STR_ARG(quote_name(reader->arena, name)), each.index);
+    }
+    expr->kind = PF_EXPR_TEMPLATE;
+    expr->name = pf_arena_printf(reader->arena, "%.*s)", PF_STR_ARG(text));
+    return PF_OK;
+}
+
 enum pf_code read_function(struct reader *reader, pf_json *json, struct pf_expr *expr, struct pf_error *err) {
     expr->kind = PF_EXPR_FUNCTION;
     pf_str name;
@@ -38,7 +56,9 @@ enum pf_code read_function(struct reader *reader, pf_json *json, struct pf_expr 
     PF_TRY(read_exprs(reader, pf_json_get(json, "children"), &expr->args, &expr->arg_count, err));
     pf_json *data = get_value(json, "function_data");
     if (get_value(data, "lambda_expr")) return read_lambda(reader, data, expr, err);
-    if (is_named(name, "struct_insert|struct_update|remap_struct|list_transform|list_filter|list_reduce|list_apply") ||
+    if (is_named(name, "struct_insert|struct_update"))
+        return name_struct_values(reader, pf_json_get(json, "children"), expr, err);
+    if (is_named(name, "remap_struct|list_transform|list_filter|list_reduce|list_apply") ||
         pf_str_starts_with(name, PF_STR("__internal")))
         PF_FAIL(err, PF_UNSUPPORTED, "plan: function %.*s", PF_STR_ARG(name));
     if (is_named(name, "struct_pack|union_value") && expr->type->field_count < expr->arg_count)
@@ -59,7 +79,8 @@ static void push_sql(struct reader *reader, struct pf_expr *expr, pf_str sql) {
 
 /* quantiles: values with types, or plain numbers; a list if the aggregate gives a list. */
 static enum pf_code push_quantiles(struct reader *reader, pf_json *data, struct pf_expr *expr, struct pf_error *err) {
-    if (pf_json_get_bool(data, "desc", false)) PF_FAIL(err, PF_UNSUPPORTED, "plan: a quantile in descending order");
+    const char *sign =
+        pf_json_get_bool(data, "desc", false) ? "-" : ""; /* quantile(x, -0.25) counts from the largest */
     pf_json *list = pf_json_get(data, "quantiles");
     if (!pf_json_count(list)) PF_FAIL(err, PF_UNSUPPORTED, "plan: a quantile without its fraction");
     pf_str text = PF_STR_EMPTY;
@@ -69,7 +90,7 @@ static enum pf_code push_quantiles(struct reader *reader, pf_json *data, struct 
             PF_TRY(read_constant(reader, each.value, &constant, err));
         else
             constant.text = pf_arena_printf(reader->arena, "%.9g", yyjson_get_num(each.value));
-        text = pf_arena_printf(reader->arena, "%.*s%s%.*s", PF_STR_ARG(text), each.index ? ", " : "",
+        text = pf_arena_printf(reader->arena, "%.*s%s%s%.*s", PF_STR_ARG(text), each.index ? ", " : "", sign,
                                PF_STR_ARG(constant.text));
     }
     bool is_list = pf_str_equal(expr->type->id, PF_STR("LIST"));

@@ -333,10 +333,16 @@ static enum pf_code read_cte(struct reader *reader, pf_json *json, struct pf_op 
 }
 
 static enum pf_code read_recursive(struct reader *reader, pf_json *json, struct pf_op **out_op, struct pf_error *err) {
-    if (pf_json_get_bool(json, "ref_recurring", false) || pf_json_count(pf_json_get(json, "key_targets")))
-        PF_FAIL(err, PF_UNSUPPORTED, "plan: a recursive CTE with keys");
+    if (pf_json_get_bool(json, "ref_recurring", false) || pf_json_count(pf_json_get(json, "payload_aggregates")))
+        PF_FAIL(err, PF_UNSUPPORTED, "plan: a recursive CTE that reads or aggregates its recurring table");
     PF_TRY(read_set(reader, json, PF_OP_UNION, out_op, err));
     (*out_op)->kind = PF_OP_RECURSIVE;
+    PF_TRY(read_exprs(reader, pf_json_get(json, "key_targets"), &(*out_op)->exprs, &(*out_op)->expr_count, err));
+    for (uint32_t i = 0; i < (*out_op)->expr_count; i++) {
+        const struct pf_expr *key = (*out_op)->exprs[i];
+        if (key->kind != PF_EXPR_COLUMN || key->column >= (*out_op)->column_count)
+            PF_FAIL(err, PF_UNSUPPORTED, "plan: a key of a recursive CTE that is not a column");
+    }
     (*out_op)->is_all = pf_json_get_bool(json, "union_all", false);
     (*out_op)->cte_index = (int)pf_json_get_i64(json, "table_index", -1);
     return PF_OK;

@@ -87,6 +87,7 @@ struct cut {
     uint32_t key_count;
     int partition_count;
     double rows;
+    double planned_rows;               /* of the operator, before anything was known; 0: it is made up, as `rows` */
     bool is_gathered;                  /* its rows must meet in one place */
     const struct pf_expr **value_keys; /* columns of `op` whose values will be worth knowing */
     uint32_t value_key_count;
@@ -107,6 +108,8 @@ enum pf_code repartition(struct cutter *cutter, const struct pf_op *op, const st
 enum pf_code make_fragment(struct cutter *cutter, const struct pf_op *op, const bool *need,
                            const struct alternative *alternative, struct emitter *out_emitter, struct block *out_block,
                            struct pf_error *err) PF_MUST_CHECK;
+/* Why `op` runs in one place: what its inputs were gathered for, else the natural reason (a literal). */
+struct pf_reason reason_for(struct pf_arena *arena, const struct pf_op *op, const char *natural);
 struct pf_op *new_op(struct cutter *cutter, enum pf_op_kind kind, uint32_t child_count, uint32_t column_count);
 /* The same operator over another child. */
 struct pf_op *copy_op(struct cutter *cutter, const struct pf_op *op, const struct pf_op *child);
@@ -132,6 +135,8 @@ const struct pf_expr *final_value(struct cutter *cutter, const struct pf_expr *c
                                   const uint32_t *positions);
 /* rewrite_distinct.c: count(DISTINCT x) without groups -> count(x) over GROUP BY x. */
 const struct pf_op *rewrite_distinct(struct cutter *cutter, const struct pf_op *op);
+/* rewrite_windows.c: windows that share no PARTITION BY expression -> one operator each. */
+const struct pf_op *rewrite_windows(struct cutter *cutter, const struct pf_op *op);
 
 /* False if the aggregates can't be computed from partial ones. */
 struct aggregate_split {
@@ -145,7 +150,6 @@ const struct pf_op *merge_aggregate(struct cutter *cutter, const struct pf_op *o
                                     const struct pf_op *leaf);
 
 /* explain.c */
-pf_str reasons_below(struct pf_arena *arena, const struct pf_op *op); /* cut_stages.c */
 pf_str stage_title(struct cutter *cutter, const struct cut *cut, const struct alternative *alternative);
 
 #endif

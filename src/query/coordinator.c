@@ -334,7 +334,7 @@ static enum pf_code run_steps(struct run *run, pf_str *out_reason, struct pf_err
             *out_reason = step->reason.why;
             PF_FAIL(err, PF_UNSUPPORTED, "%.*s", PF_STR_ARG(step->reason.why));
         }
-        if (step->reason.why.len) query->stats.reason = step->reason.why;
+        if (step->reason.why.len && !step->reason.is_natural) query->stats.reason = step->reason.why;
         query->last = &step->last;
         if (step->kind == PF_STEP_LAST) return run_last(run, &step->last, err);
         PF_TRY(begin(run, err));

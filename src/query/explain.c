@@ -74,7 +74,7 @@ static void put_stage(struct pf_buf *out, const struct pf_stage *stage) {
     put_bytes(out, stage->estimated_bytes);
     pf_buf_put_char(out, '\n');
     if (stage->single_reason.why.len) {
-        pf_buf_printf(out, "    in one place because %.*s\n", PF_STR_ARG(stage->single_reason.why));
+        pf_buf_printf(out, "    in one place: %.*s\n", PF_STR_ARG(stage->single_reason.why));
     }
     put_inputs(out, &stage->fragment);
     put_sql(out, stage->fragment.sql, "      ");
@@ -103,7 +103,7 @@ static enum pf_code put_steps(struct pf_query *query, const struct pf_plan *plan
         if (step.kind == PF_STEP_LAST) {
             pf_buf_put_cstr(out, "last: where the coordinator is; its rows are the result\n");
             if (step.reason.why.len) {
-                pf_buf_printf(out, "    in one place because %.*s\n", PF_STR_ARG(step.reason.why));
+                pf_buf_printf(out, "    in one place: %.*s\n", PF_STR_ARG(step.reason.why));
             }
             put_inputs(out, &step.last);
             put_sql(out, step.last.sql, "      ");
@@ -186,7 +186,7 @@ void explain_analyzed(const struct pf_query *query, struct pf_buf *out) {
         put_bytes(out, stage->bytes);
         pf_buf_put_char(out, '\n');
         if (stage->single_reason.len) {
-            pf_buf_printf(out, "    in one place because %.*s\n", PF_STR_ARG(stage->single_reason));
+            pf_buf_printf(out, "    in one place: %.*s\n", PF_STR_ARG(stage->single_reason));
         }
     }
     pf_buf_printf(out, "total: %lld rows, ", (long long)stats->rows);

@@ -201,3 +201,32 @@ select u.k from u where u.w = (select max(w) from u u2 where u2.g = u.g)
 select 1 from t where false
 select (select k from t where k = 7 and v = 217)
 select g from t group by g having count(distinct k) > 20
+select g, quantile_cont(d, -0.25), quantile_disc(v, [-0.1, -0.9]), percentile_disc(0.3) within group (order by v desc) from t where d < 1000 group by g
+select quantile_disc(v, -0.25), percentile_cont(0.5) within group (order by k desc) from t
+select k, struct_insert(st, c := k, "d e" := w, "F" := [w]) from u
+select k, struct_update(st, a := w::integer, z := tags) from u
+select struct_insert(st, y := k + 1).y + struct_insert({'q': 1}, r := w).r from u
+with recursive r(k, n) using key (k) as (select k, 1 from u where k < 20 union select r.k, r.n + 1 from r join u on u.k = r.k where r.n < 3) select * from r
+with recursive r(a, b, n) using key (a, b) as (select k % 3, g, 1 from u where k < 9 union select a, b, n + 1 from r where n < 4) select a, b, n from r
+select k, sum(v) over (partition by g), count(*) over (partition by b), max(v) over (partition by g, b), min(v) over () from t
+select k, rank() over (partition by g order by v, k), rank() over (partition by b order by v, k), row_number() over (order by k, v, d, dt, ts) from t
+select count(distinct k), count(distinct g), sum(distinct v), avg(d), count(*) from t where d < 1000
+select count(distinct b), max(v), count(distinct dt) filter (where b) from t
+select count(distinct k), count(distinct g) from (select k, g from t union all select w, g from u)
+select count(distinct k), count(distinct w) from t join u using (k)
+select count(distinct v), count(distinct k) from e
+select t.k, u.w from t left join u on t.k = u.k and t.v > 5
+select t.k, u.w from t left join u on t.k = u.k and t.v > 5 and u.w < t.v and abs(t.k) = u.k
+select t.k, u.w from t full join u on t.k = u.k and t.v > 5
+select count(*) from t right join u on t.k = u.k and u.w > 5
+select e.k, t.v from e full join t on e.k = t.k
+select * from (select k from t where k < 0) a join t using (k)
+select * from (select k from t where k < 0) a left join u using (k)
+select t.k, a.w from t left join (select k, w from u where w < -1000) a using (k)
+select t.k from t where k not in (select k from u where w < -1000) and exists (select 1 from w where w.k = t.k)
+select t.k from t join (select g, max(k) k from t where g = 'a' group by g) m on m.k = t.k
+select a.g, count(*) from (select g, k from t where g in ('a', 'b')) a join (select k, row_number() over (partition by k order by w) rn from u) b using (k) where rn = 1 group by a.g
+select a.k, b.c from (select distinct k from t where v < 40) a join (select k, count(*) c from u group by k) b using (k)
+select a.k, x.w from (select k from t where v < 40) a join (select k, w from u union all select k, v from t) x using (k)
+select a.k, x.w from (select k from t where v < 40) a join (select t.k, u.w from t left join u on t.k = u.w) x using (k)
+select count(*) from (select k, ts from t where v < 60) a join (select t.ts, u.k from t asof join u on t.k = u.k and t.ts >= u.ts) x on a.k = x.k

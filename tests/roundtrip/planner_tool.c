@@ -85,7 +85,7 @@ static void put_step(const struct pf_step *step) {
     pf_json_begin(&out, &buf);
     pf_json_open_object(&out);
     pf_json_field_str(&out, "kind", pf_str_from_cstr(KINDS[step->kind]));
-    pf_json_field_str(&out, "reason", step->reason.why);
+    pf_json_field_str(&out, "reason", step->reason.is_natural ? PF_STR_EMPTY : step->reason.why);
     if (step->kind == PF_STEP_LAST) put_fragment(&out, &step->last);
     pf_json_key(&out, "stages");
     pf_json_open_array(&out);
