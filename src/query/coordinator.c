@@ -72,7 +72,7 @@ static enum pf_code take_event(struct run *run, const struct pf_sync_event *even
     case PF_SYNC_DONE:
         if (!stage) return PF_OK; /* of a plan that was given up */
         PF_TRY(stage_run_take(run, stage, event, err));
-        return stage->left == 0 ? lineage_unblock(run, err) : PF_OK;
+        return lineage_unblock(run, err);
     case PF_SYNC_FAILED:
     case PF_SYNC_LOST:
         log_retry(run, event);

@@ -18,9 +18,7 @@
 enum {
     TICK_MS = 20,
     CARE_EVERY_MS = 500,
-    SWEEP_EVERY_MS = 10000,
-    ORPHAN_GRACE_MS = 10000,
-    ORPHAN_FOLDER_MS = 60000, /* younger ones may be of a query that is not in Redis yet */
+    ORPHAN_FOLDER_LEASES = 4, /* younger folders may be of a query that is not in Redis yet */
     MAX_SUSPECTS = 64
 };
 
@@ -55,7 +53,7 @@ static void remove_orphans(struct pf_stack *stack, struct pf_sync *sync) {
     struct pf_error err;
     pf_str *ids = NULL;
     size_t count = 0;
-    if (pf_sync_sweep(sync, ORPHAN_GRACE_MS, arena, &ids, &count, &err) != PF_OK) {
+    if (pf_sync_sweep(sync, coordinator_lease_ms(stack), arena, &ids, &count, &err) != PF_OK) {
         pf_log_failure(PF_LOG_WARN, "sweep of orphaned queries failed, tolerated", &err);
         count = 0;
     }
@@ -97,10 +95,11 @@ static bool is_running_here(struct pf_stack *stack, pf_str query_id) {
     return is_here;
 }
 
-static bool is_old(const char *path) {
+static bool is_old(const struct pf_stack *stack, const char *path) {
     struct stat state;
     if (stat(path, &state) != 0 || !S_ISDIR(state.st_mode)) return false;
-    return pf_clock_wall_ms() - (int64_t)state.st_mtime * 1000 > ORPHAN_FOLDER_MS;
+    int64_t age_ms = pf_clock_wall_ms() - (int64_t)state.st_mtime * 1000;
+    return age_ms > ORPHAN_FOLDER_LEASES * coordinator_lease_ms(stack);
 }
 
 /* A worker that was slow to stop may have written after its query's files were removed. */
@@ -111,7 +110,7 @@ static void remove_orphaned_folders(struct pf_stack *stack, struct pf_sync *sync
     for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
         pf_str id = pf_str_from_cstr(entry->d_name), job;
         pf_str path = pf_arena_printf(arena, "%.*s/%s", PF_STR_ARG(stack->exchange_path), entry->d_name);
-        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "copy") == 0 || !is_old(path.ptr)) continue;
+        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "copy") == 0 || !is_old(stack, path.ptr)) continue;
         if (is_running_here(stack, id) || pf_sync_query_job(sync, id, arena, &job, NULL) != PF_NOT_FOUND) continue;
         if (pf_exchange_remove_files(stack->exchange, id, NULL) == PF_OK) {
             pf_log_text(PF_LOG_INFO, "removed slices of a query that is over", "orphan", id);
@@ -180,7 +179,7 @@ static void end_hung_workers(struct tending *tending, struct pf_sync *sync, stru
 
 static void sweep(struct tending *tending, struct pf_sync *sync) {
     if (pf_clock_mono_ms() < tending->next_sweep_ms) return;
-    tending->next_sweep_ms = pf_clock_mono_ms() + SWEEP_EVERY_MS;
+    tending->next_sweep_ms = pf_clock_mono_ms() + coordinator_lease_ms(tending->stack);
     remove_orphans(tending->stack, sync);
     remove_orphaned_folders(tending->stack, sync);
     resume_drop_old(tending->stack);

@@ -3,6 +3,8 @@
 #include "query/run.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "query/seal.h"
 
 #include <string.h>
 #include <xxhash.h>
@@ -125,8 +127,17 @@ enum pf_code stage_run_take(struct run *run, struct stage_run *stage, const stru
     struct task_state *task = &stage->tasks[event->task_id];
     if (task->is_done) return PF_OK;
     struct task_result result;
+    struct pf_error damage;
+    pf_str label = task_label(run->query->running.id, event->stage_id, event->task_id, run->arena);
     pf_str payload = pf_arena_str(run->arena, event->payload);
     struct pf_exchange_output *output = &stage->output.outputs[event->task_id];
+    if (unseal_message(label, payload, &payload, &damage) != PF_OK) {
+        /* Nobody knows where its output is: as if there were none. */
+        pf_log_failure(PF_LOG_WARN, "a result is of no use: the task runs again", &damage);
+        if (++task->reruns > MAX_RERUNS) RUN_FAIL(run, err, PF_REMOTE, "%s", damage.message);
+        stage_run_forget(run, stage, (size_t)event->task_id);
+        return PF_OK;
+    }
     PF_TRY(task_result_decode(payload, run->arena, &result, err));
     PF_TRY(pf_exchange_output_decode(result.output_json, run->arena, output, err));
     stage->output.outputs_json[event->task_id] = result.output_json;
@@ -181,7 +192,8 @@ enum pf_code stage_run_make(struct run *run, const struct pf_stage *stage, struc
         .count = count,
     };
     for (size_t i = 0; i < count; i++) {
-        made->payloads[i] = task_message_encode(&made->list.tasks[i], arena);
+        made->payloads[i] = seal_message(task_label(run->query->running.id, stage->id, (int)i, arena),
+                                         task_message_encode(&made->list.tasks[i], arena), arena);
         made->tasks[i].is_wanted = true;
     }
     made->mark = make_mark(made);
@@ -195,8 +207,11 @@ enum pf_code stage_run_make(struct run *run, const struct pf_stage *stage, struc
 }
 
 /* The message with its inputs as they are now. */
-static pf_str encode_message(const struct run *run, const struct stage_run *stage, struct pf_arena *arena) {
+static pf_str encode_message(const struct run *run, const struct stage_run *stage, bool is_again,
+                             struct pf_arena *arena) {
+    pf_str label = stage_label(run->query->running.id, stage->stage->id, arena);
     struct stage_message message = stage->list.message;
+    if (!is_again) return seal_message(label, stage_message_encode(&message, arena), arena);
     message.inputs = PF_ARENA_ARRAY(arena, struct stage_input, message.input_count);
     for (size_t i = 0; i < message.input_count; i++) {
         message.inputs[i] = stage->list.message.inputs[i];
@@ -204,7 +219,7 @@ static pf_str encode_message(const struct run *run, const struct stage_run *stag
         const struct stage_run *maker = run_find_stage(run, stage->stage->fragment.inputs[i].stage_id);
         if (maker) message.inputs[i].outputs_json = join_outputs(&maker->output, arena);
     }
-    return stage_message_encode(&message, arena);
+    return seal_message(label, stage_message_encode(&message, arena), arena);
 }
 
 /* Chooses workers for the tasks. That is for speed alone: without an answer from Redis nobody is chosen. */
@@ -230,7 +245,7 @@ enum pf_code stage_run_push(struct run *run, struct stage_run *stage, bool is_ag
     struct pf_sync_stage pushed = {
         .id = stage->stage->id,
         .coordinator_id = run->stack->coordinator_id,
-        .payload = is_again ? encode_message(run, stage, scratch) : stage_message_encode(&stage->list.message, scratch),
+        .payload = encode_message(run, stage, is_again, scratch),
         .tasks = payloads,
         .workers = is_again ? NULL : stage->workers,
         .steal_ms = affinity_steal_ms(run->stack),

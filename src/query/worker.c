@@ -16,6 +16,7 @@
 #include "query/deleted_rows.h"
 #include "query/hot_columns.h"
 #include "query/run_task.h"
+#include "query/seal.h"
 #include "sync/sync.h"
 
 #include <stdio.h>
@@ -249,6 +250,8 @@ static enum pf_code need_stage(struct pf_worker *worker, const struct pf_sync_cl
     struct pf_arena *arena = pf_arena_new(NULL, "stage");
     pf_str payload;
     enum pf_code code = pf_sync_stage_payload(worker->sync, claim->query_id, claim->stage_id, arena, &payload, err);
+    pf_str label = stage_label(claim->query_id, claim->stage_id, arena);
+    if (code == PF_OK) code = unseal_message(label, payload, &payload, err);
     if (code == PF_OK) code = stage_message_decode(payload, arena, &worker->stage, err);
     if (code != PF_OK) {
         pf_arena_free(arena);
@@ -264,7 +267,9 @@ static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim
                             struct task_result *out_result, struct pf_error *err) {
     struct task_message task;
     PF_TRY(need_stage(worker, claim, err));
-    PF_TRY(task_message_decode(claim->payload, arena, &task, err));
+    pf_str label = task_label(claim->query_id, claim->stage_id, claim->task_id, arena), message;
+    PF_TRY(unseal_message(label, claim->payload, &message, err));
+    PF_TRY(task_message_decode(message, arena, &task, err));
     if (task.input_count != worker->stage.input_count) {
         PF_FAIL(err, PF_BUG, "task has %zu inputs, its stage %zu", task.input_count, worker->stage.input_count);
     }
@@ -317,7 +322,9 @@ static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim
     bool is_cancelled = was_cancelled(worker);
     set_claim(worker, NULL);
     if (code == PF_OK) {
-        code = pf_sync_publish(worker->sync, claim, task_result_encode(&result, arena), err);
+        pf_str label = task_label(claim->query_id, claim->stage_id, claim->task_id, arena);
+        pf_str sealed = seal_message(label, task_result_encode(&result, arena), arena);
+        code = pf_sync_publish(worker->sync, claim, sealed, err);
         if (code == PF_CONFLICT || code == PF_CANCELLED) {
             drop_result(worker, &result, code == PF_CANCELLED, arena);
             code = PF_OK;
