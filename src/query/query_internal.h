@@ -23,7 +23,8 @@ enum {
     MAX_ATTEMPTS = 3,        /* of one task */
     RECORD_KEEP = 1000,      /* finished queries whose records this process keeps */
     RECORD_TTL_MS = 3600000, /* in Redis */
-    MAX_SQL_BYTES = 1 << 20
+    MAX_SQL_BYTES = 1 << 20,
+    CLIENT_TURNS = 256 /* clients whose turn is remembered */
 };
 
 /* ---- progress of a query: written by its thread, read by others, under the stack's mutex ---- */
@@ -66,6 +67,12 @@ struct running {
 
 /* ---- the stack ---- */
 
+/* When a client's query was last admitted: clients take turns. */
+struct client_turn {
+    uint64_t client_hash;
+    int64_t turn; /* 0: nobody's */
+};
+
 struct finished_record {
     char id[40];
     char *json;
@@ -106,7 +113,8 @@ struct pf_stack {
         bool is_closing;
         struct running *first;
         int running_count, waiting_count, resuming_count;
-        int64_t next_ticket;
+        int64_t next_ticket, next_turn;
+        struct client_turn turns[CLIENT_TURNS];
         struct finished_record records[RECORD_KEEP];
         size_t record_next;
         struct pf_sync *sync; /* as above; for the keeper and the fleet's threads */

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 enum {
     MAX_RECORD_BYTES = 1 << 20,
@@ -54,10 +55,39 @@ static int count_of_client_locked(const struct pf_stack *stack, pf_str client, b
     return count;
 }
 
-/* Who is next: of the client with the fewest running queries, that was served the longest ago, the oldest. */
-static bool goes_before_locked(const struct pf_stack *stack, const struct running *a, const struct running *b) {
+/* The entry of a client; if it has none, the one that was used the longest ago. */
+static struct client_turn *find_turn_locked(struct pf_stack *stack, pf_str client, bool *out_is_known) {
+    uint64_t hash = XXH64(client.ptr, client.len, 0);
+    struct client_turn *oldest = &stack->locked.turns[0];
+    for (size_t i = 0; i < CLIENT_TURNS; i++) {
+        struct client_turn *entry = &stack->locked.turns[i];
+        *out_is_known = entry->turn && entry->client_hash == hash;
+        if (*out_is_known) return entry;
+        if (entry->turn < oldest->turn) oldest = entry;
+    }
+    return oldest;
+}
+
+static int64_t last_turn_locked(struct pf_stack *stack, pf_str client) {
+    bool is_known;
+    const struct client_turn *entry = find_turn_locked(stack, client, &is_known);
+    return is_known ? entry->turn : 0;
+}
+
+static void note_turn_locked(struct pf_stack *stack, pf_str client) {
+    bool is_known;
+    struct client_turn *entry = find_turn_locked(stack, client, &is_known);
+    *entry = (struct client_turn){XXH64(client.ptr, client.len, 0), ++stack->locked.next_turn};
+}
+
+/* Who is next: the client with the fewest running queries; of those the one that was served the longest ago; of its
+ * queries the oldest. */
+static bool goes_before_locked(struct pf_stack *stack, const struct running *a, const struct running *b) {
+    if (pf_str_equal(a->client, b->client)) return a->ticket < b->ticket;
     int of_a = count_of_client_locked(stack, a->client, true), of_b = count_of_client_locked(stack, b->client, true);
-    return of_a != of_b ? of_a < of_b : a->ticket < b->ticket;
+    if (of_a != of_b) return of_a < of_b;
+    int64_t turn_a = last_turn_locked(stack, a->client), turn_b = last_turn_locked(stack, b->client);
+    return turn_a != turn_b ? turn_a < turn_b : a->ticket < b->ticket;
 }
 
 /* Fills free places. Those that wait look at is_admitted. */
@@ -71,6 +101,7 @@ static void admit_waiting_locked(struct pf_stack *stack) {
         if (!chosen) return;
         chosen->is_admitted = true;
         chosen->is_waiting = false;
+        note_turn_locked(stack, chosen->client);
         chosen->locked.state = QUERY_PLANNING;
         stack->locked.running_count++;
         stack->locked.waiting_count--;
