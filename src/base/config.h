@@ -57,6 +57,7 @@ enum pf_option_type {
     X(WORKERS)                                                                                                         \
     X(WORKER_MEMORY)                                                                                                   \
     X(MEMORY)                                                                                                          \
+    X(TASK_SIZE)                                                                                                       \
     X(WORKER_IDLE)                                                                                                     \
     X(LEASE)                                                                                                           \
     X(EXCHANGE)                                                                                                        \

@@ -77,7 +77,7 @@ bool pf_expr_equal(const struct pf_expr *a, const struct pf_expr *b) {
     if (a == b) return true;
     if (!a || !b || a->kind != b->kind || a->arg_count != b->arg_count || a->column != b->column ||
         a->is_null != b->is_null || a->is_negated != b->is_negated || a->is_try != b->is_try ||
-        a->is_distinct != b->is_distinct || a->lower_inclusive != b->lower_inclusive ||
+        a->is_distinct != b->is_distinct || a->is_unread != b->is_unread || a->lower_inclusive != b->lower_inclusive ||
         a->upper_inclusive != b->upper_inclusive || a->sort_count != b->sort_count ||
         a->lambda_parameter_count != b->lambda_parameter_count)
         return false;

@@ -85,6 +85,7 @@ struct pf_expr {
     pf_str text, sql; /* CONSTANT */
     pf_str alias;     /* how the user or DuckDB calls it; may be empty */
     bool is_null, is_negated, is_try, is_distinct, lower_inclusive, upper_inclusive, is_operator;
+    bool is_unread;               /* AGGREGATE: stands where a call was whose value nobody reads */
     const struct pf_expr *filter; /* AGGREGATE, WINDOW */
     struct pf_sort *sorts;        /* AGGREGATE */
     uint32_t sort_count;

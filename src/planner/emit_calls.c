@@ -136,6 +136,23 @@ static enum pf_code print_plain_call(struct expr_printer *printer, const struct 
     return PF_OK;
 }
 
+/* list[from:to:step]: a bound that was left out is an empty list in the plan, which the function takes from the
+ * parser only. */
+static enum pf_code print_slice(struct expr_printer *printer, const struct pf_expr *expr, struct pf_error *err) {
+    pf_buf_put_char(printer->buf, '(');
+    PF_TRY(print_expr(printer, expr->args[0], err));
+    pf_buf_put_cstr(printer->buf, ")");
+    for (uint32_t i = 1; i < expr->arg_count; i++) {
+        pf_buf_put_char(printer->buf, i == 1 ? '[' : ':');
+        if (!pf_str_equal(expr->args[i]->type->id, PF_STR("LIST")))
+            PF_TRY(print_expr(printer, expr->args[i], err));
+        else if (i == 2 && expr->arg_count == 4)
+            pf_buf_put_char(printer->buf, '-');
+    }
+    pf_buf_put_char(printer->buf, ']');
+    return PF_OK;
+}
+
 enum pf_code print_function(struct expr_printer *printer, const struct pf_expr *expr, struct pf_error *err) {
     bool is_infix = expr->arg_count == 2 &&
                     is_listed(expr->name, "+ - * / // % ^ ** & | << >> || ~~ !~~ ~~* !~~* ~~~ -> ->> @> <@ && <-> <=>");
@@ -150,6 +167,8 @@ enum pf_code print_function(struct expr_printer *printer, const struct pf_expr *
         PF_TRY(print_lambda(printer, expr, err));
     else if (is_infix || is_prefix)
         PF_TRY(print_operator_call(printer, expr, err));
+    else if (expr->arg_count > 2 && is_listed(expr->name, "array_slice list_slice"))
+        PF_TRY(print_slice(printer, expr, err));
     else if (pf_str_equal(expr->name, PF_STR("struct_pack")) && expr->arg_count)
         PF_TRY(print_struct(printer, expr, err));
     else

@@ -48,18 +48,13 @@ static enum pf_code bring_together(struct cutter *cutter, const struct pf_op *op
                        choose_partition_count(cutter, bytes), err);
 }
 
-/* As made by without_unread_calls. */
-static bool is_unread(const struct pf_expr *call) {
-    return call->arg_count == 1 && call->args[0]->kind == PF_EXPR_CONSTANT && call->args[0]->is_null;
-}
-
 static enum pf_code cut_partial(struct cutter *cutter, const struct pf_op *op, const struct stream *child,
                                 struct aggregate_split *split, double rows, struct stream *out, struct pf_error *err) {
     bool *all = PF_ARENA_ARRAY(cutter->arena, bool, split->partial->column_count);
     for (uint32_t i = 0; i < split->partial->column_count; i++) {
         uint32_t part = i - split->partial->group_count;
         bool is_part = i >= split->partial->group_count && part < split->partial->expr_count;
-        all[i] = !is_part || !is_unread(split->partial->exprs[part]);
+        all[i] = !is_part || !split->partial->exprs[part]->is_unread;
     }
     double bytes = rows * row_bytes(split->partial, all);
     int partition_count = split->key_count ? choose_partition_count(cutter, bytes) : 1;
@@ -101,6 +96,7 @@ static const struct pf_op *without_unread_calls(struct cutter *cutter, const str
         *null = (struct pf_expr){.kind = PF_EXPR_CONSTANT, .type = nothing->type, .is_null = true};
         nothing->args[0] = null;
         nothing->arg_count = 1;
+        nothing->is_unread = true;
         copy->exprs[i] = nothing;
     }
     return copy;

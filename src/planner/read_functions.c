@@ -102,15 +102,18 @@ static enum pf_code push_quantiles(struct reader *reader, pf_json *data, struct 
     return PF_OK;
 }
 
+#define TEXT_AGGREGATES "string_agg|group_concat|listagg"
+#define QUANTILES "quantile|quantile_cont|quantile_disc|approx_quantile|reservoir_quantile"
+#define ALWAYS_FOLDED TEXT_AGGREGATES "|" QUANTILES
+
 static enum pf_code restore_arguments(struct reader *reader, pf_json *data, struct pf_expr *expr,
                                       struct pf_error *err) {
-    if (is_named(expr->name, "string_agg|group_concat|listagg")) {
+    if (is_named(expr->name, TEXT_AGGREGATES)) {
         pf_str separator = pf_json_get_str(data, "separator", PF_STR_EMPTY);
         push_sql(reader, expr, quote_string(reader->arena, separator));
         return PF_OK;
     }
-    if (is_named(expr->name, "quantile|quantile_cont|quantile_disc|approx_quantile|reservoir_quantile"))
-        return push_quantiles(reader, data, expr, err);
+    if (is_named(expr->name, QUANTILES)) return push_quantiles(reader, data, expr, err);
     if (is_named(expr->name, "bitstring_agg")) {
         for (int i = 0; i < 2; i++) {
             struct pf_expr *constant = PF_ARENA_NEW(reader->arena, struct pf_expr);
@@ -134,7 +137,9 @@ enum pf_code read_aggregate(struct reader *reader, pf_json *json, struct pf_expr
     if (filter) PF_TRY(read_expr(reader, filter, &expr->filter, err));
     pf_json *sorts = pf_json_get(pf_json_get(json, "order_bys"), "orders");
     PF_TRY(read_sorts(reader, sorts, &expr->sorts, &expr->sort_count, err));
-    if (pf_json_count(pf_json_get(json, "original_arguments")) > expr->arg_count)
-        return restore_arguments(reader, pf_json_get(json, "function_data"), expr, err);
-    return PF_OK;
+    /* A call that the optimizer copied, as out of a CTE, has lost its original arguments. */
+    size_t original = pf_json_count(pf_json_get(json, "original_arguments"));
+    bool is_copy = original == 0 && expr->arg_count == 1 && is_named(expr->name, ALWAYS_FOLDED);
+    if (original <= expr->arg_count && !is_copy) return PF_OK;
+    return restore_arguments(reader, pf_json_get(json, "function_data"), expr, err);
 }

@@ -295,7 +295,8 @@ static enum pf_code read_sample(struct reader *reader, pf_json *json, struct pf_
 static enum pf_code read_set(struct reader *reader, pf_json *json, enum pf_op_kind kind, struct pf_op **out_op,
                              struct pf_error *err) {
     uint32_t count = (uint32_t)pf_json_count(pf_json_get(json, "children"));
-    if (count < 2 || (kind != PF_OP_UNION && count != 2)) PF_FAIL(err, PF_INVALID, "plan: a set of %u inputs", count);
+    /* A union may have lost all inputs but one to the optimizer. */
+    if (count < 1 || (kind != PF_OP_UNION && count != 2)) PF_FAIL(err, PF_INVALID, "plan: a set of %u inputs", count);
     const struct pf_op **children;
     PF_TRY(read_children(reader, json, count, &children, err));
     struct pf_op *op = reader_new_op(reader, kind, count, children[0]->column_count);

@@ -157,7 +157,11 @@ bool split_call(struct cutter *cutter, const struct pf_expr *call, bool has_grou
         return true;
     }
     if (call->is_distinct) return false;
-    if (is_one_of(call->name, "count_star count count_if countif")) {
+    if (is_one_of(call->name, "count_if countif")) { /* NULL over no rows, unlike the others */
+        one_part(out_split, call, merge_call(cutter, "sum", call->type, 0, call->type), "{0}");
+        return true;
+    }
+    if (is_one_of(call->name, "count_star count")) {
         one_part(out_split, call, merge_call(cutter, "sum", huge, 0, call->type),
                  has_groups ? "{0}" : "coalesce({0}, 0)");
         return true;
@@ -199,9 +203,17 @@ static uint32_t add_part(const struct pf_expr **parts, uint32_t *count, const st
     return (*count)++;
 }
 
+/* The same set twice gives each group twice; nothing in partial rows could tell the two apart. */
+static bool has_equal_sets(const struct pf_op *op) {
+    for (uint32_t i = 0; i < op->grouping_set_count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (op->grouping_sets[i] == op->grouping_sets[k]) return true;
+    return false;
+}
+
 bool split_aggregate(struct cutter *cutter, const struct pf_op *op, struct aggregate_split *out_split) {
     bool has_sets = op->grouping_set_count > 0;
-    if (has_sets && op->group_count > 60) return false;
+    if (has_sets && (op->group_count > 60 || has_equal_sets(op))) return false;
     bool has_groups = op->group_count > 0;
     const struct pf_expr **parts =
         PF_ARENA_ARRAY(cutter->arena, const struct pf_expr *, op->expr_count *MAX_PARTS + 1u);

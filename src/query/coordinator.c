@@ -296,6 +296,10 @@ enum pf_code make_plan(struct pf_query *query, struct pf_plan **out_plan, struct
 void planner_options(const struct pf_stack *stack, struct pf_planner_options *options) {
     pf_planner_default_options(options);
     options->worker_count = stack->options.worker_count;
+    double scale = (double)stack->options.task_size_bytes / USUAL_TASK_BYTES;
+    options->partition_target_bytes = (int64_t)((double)options->partition_target_bytes * scale);
+    options->broadcast_max_bytes = (int64_t)((double)options->broadcast_max_bytes * scale);
+    options->replicated_scan_max_bytes = (int64_t)((double)options->replicated_scan_max_bytes * scale);
 }
 
 static struct run *new_run(struct pf_query *query, const struct pf_plan *plan) {

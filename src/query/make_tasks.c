@@ -9,8 +9,6 @@
 #include <string.h>
 
 enum { TASKS_PER_WORKER = 2, ROW_GROUP_ROWS = 122880, MAX_OUTPUTS_BYTES = 48 << 20 };
-static const int64_t MIN_SCAN_TASK_BYTES = 8 << 20;
-static const int64_t MIN_PARTITION_TASK_BYTES = 2 << 20;
 
 /* ---- inputs ---- */
 
@@ -145,7 +143,7 @@ static void spread_over_splits(const struct pf_stack *stack, const struct split_
                                struct pf_arena *arena, struct task_list *list) {
     const struct pf_file_list *files = source->files;
     int64_t wanted = (int64_t)stack->options.worker_count * TASKS_PER_WORKER;
-    int64_t worth = files->size_bytes / MIN_SCAN_TASK_BYTES;
+    int64_t worth = files->size_bytes / stack->options.task_size_bytes;
     if (wanted > worth) wanted = worth > 0 ? worth : 1;
     struct split_builder builder = {
         .arena = arena, .source = source, .input_count = list->message.input_count, .driving = driving};
@@ -196,7 +194,8 @@ static void spread_over_partitions(const struct pf_stack *stack, const struct pf
     int64_t *bytes = PF_ARENA_ARRAY(arena, int64_t, (size_t)partition_count), total = 0;
     for (int p = 0; p < partition_count; p++) total += bytes[p] = partition_bytes(stage, states, p);
     int64_t target = total / ((int64_t)stack->options.worker_count * TASKS_PER_WORKER);
-    if (target < MIN_PARTITION_TASK_BYTES) target = MIN_PARTITION_TASK_BYTES;
+    /* Rows between stages are not compressed as data files are, but nothing has to be decoded either. */
+    if (target < stack->options.task_size_bytes / 4) target = stack->options.task_size_bytes / 4;
     size_t capacity = 0;
     for (int first = 0; first < partition_count;) {
         int end = first + 1;

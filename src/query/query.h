@@ -35,10 +35,11 @@ struct pf_stack_options {
     pf_str run_path;                                       /* sockets, logs of children; made if missing */
     int worker_count;                                      /* 0: cores */
     int64_t worker_memory_bytes, coordinator_memory_bytes; /* 0: a share of what the machine has */
-    int64_t lease_ms;       /* of a task; a worker that is silent for longer has lost it */
-    int64_t worker_idle_ms; /* a worker without work for that long goes away */
-    int max_running;        /* queries at once; more wait in line */
-    bool takes_over;        /* finishes queries whose coordinator died; needs a redis_url */
+    int64_t task_size_bytes; /* of data files that are worth a task; the planner's sizes go with it; 0: as usual */
+    int64_t lease_ms;        /* of a task; a worker that is silent for longer has lost it */
+    int64_t worker_idle_ms;  /* a worker without work for that long goes away */
+    int max_running;         /* queries at once; more wait in line */
+    bool takes_over;         /* finishes queries whose coordinator died; needs a redis_url */
 };
 void pf_stack_default_options(struct pf_stack_options *options);
 

@@ -24,7 +24,8 @@ enum {
     RECORD_KEEP = 1000,      /* finished queries whose records this process keeps */
     RECORD_TTL_MS = 3600000, /* in Redis */
     MAX_SQL_BYTES = 1 << 20,
-    CLIENT_TURNS = 256 /* clients whose turn is remembered */
+    CLIENT_TURNS = 256,        /* clients whose turn is remembered */
+    USUAL_TASK_BYTES = 8 << 20 /* what --task-size is without being set */
 };
 
 /* ---- progress of a query: written by its thread, read by others, under the stack's mutex ---- */

@@ -171,6 +171,7 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
     if (options->worker_memory_bytes == 0) {
         options->worker_memory_bytes = machine_memory_bytes() * 2 / 5 / options->worker_count;
     }
+    if (options->task_size_bytes <= 0) options->task_size_bytes = USUAL_TASK_BYTES;
     return PF_OK;
 }
 

@@ -39,6 +39,7 @@ void stack_options_from(const struct pf_config *config, struct pf_stack_options 
     out_options->worker_count = (int)pf_config_number(config, PF_CONFIG_WORKERS);
     out_options->worker_memory_bytes = pf_config_number(config, PF_CONFIG_WORKER_MEMORY);
     out_options->coordinator_memory_bytes = pf_config_number(config, PF_CONFIG_MEMORY);
+    out_options->task_size_bytes = pf_config_number(config, PF_CONFIG_TASK_SIZE);
     out_options->worker_idle_ms = pf_config_number(config, PF_CONFIG_WORKER_IDLE);
     out_options->lease_ms = pf_config_number(config, PF_CONFIG_LEASE);
     out_options->max_running = (int)pf_config_number(config, PF_CONFIG_MAX_RUNNING);

@@ -323,3 +323,24 @@ FROM employees SELECT count(*) AS n WHERE salary > 65;
 -- name: semicolon_and_comments
 SELECT /* a ; b */ count(*) AS n -- the rest
 FROM employees;
+
+-- What once went wrong, reduced from queries that tests/sql/run made up.
+-- name: asof_with_few_rows_on_the_left
+SELECT e.id, b.id AS other FROM employees e JOIN nulls n ON e.id = n.id ASOF JOIN (SELECT key, id, count(*) AS c FROM nulls GROUP BY ALL) b ON n.key = b.key AND e.id >= b.id;
+-- name: regular_expression_without_choice
+SELECT count(*) AS n FROM texts WHERE s SIMILAR TO 'a' OR s ~ 'puffin.*';
+-- name: slices_without_bounds
+SELECT id, numbers[:-:-1] AS r, numbers[2:] AS a, numbers[:2] AS b, numbers[:] AS c, numbers[1:3:2] AS d, list_reverse(matrix) AS m, s.label[2:] AS t FROM nested;
+-- name: aggregate_of_null
+SELECT key, max(NULL::INTEGER) AS a, any_value(NULL::DATE) AS b, sum(id) AS c FROM nulls GROUP BY key HAVING min(NULL::INTEGER) IS NULL;
+-- name: equal_grouping_sets
+SELECT key, flag, count(*) AS n, grouping(key) AS g FROM nulls GROUP BY GROUPING SETS ((key), (flag, key), (key), ());
+-- name: equal_empty_grouping_sets
+SELECT name, sum(id) AS s FROM nulls GROUP BY GROUPING SETS ((name), (), ());
+-- name: union_with_one_input_left
+SELECT sum(id) AS s FROM (SELECT id FROM nulls UNION ALL SELECT e.id FROM employees e WHERE e.id > 3 AND e.id < 2 UNION ALL (SELECT id FROM empty_table INTERSECT SELECT id FROM nulls WHERE false));
+-- name: folded_arguments_in_a_copied_cte
+WITH w AS NOT MATERIALIZED (SELECT key, quantile_disc(id, 0.5) AS q, string_agg(name, '-' ORDER BY name) AS t FROM nulls GROUP BY key)
+SELECT a.q, a.t FROM w a WHERE NOT EXISTS (SELECT 1 FROM (SELECT b.key AS c FROM nulls n RIGHT JOIN w b ON n.key = b.q ORDER BY c LIMIT 100 OFFSET 3) t WHERE a.q = t.c);
+-- name: count_if_over_no_rows
+SELECT count_if(id > 3) AS a, countif(flag) AS b, count(id) AS c, (SELECT count_if(flag) FROM nulls) AS d FROM nulls WHERE id < 0;
