@@ -114,6 +114,13 @@ enum pf_code pf_catalog_plan_files(struct pf_catalog *catalog, const struct pf_t
                                    struct pf_arena *arena, struct pf_file_list *out_list, struct pf_error *err)
     PF_MUST_CHECK;
 
+/* Of the table's snapshot: all manifests, and their contents in the same order. Empty if it has none. */
+enum pf_code pf_catalog_manifest_list(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                      const struct pf_manifest_list **out_list, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_catalog_manifests(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                  const struct pf_manifest *const **out_manifests, size_t *out_count,
+                                  struct pf_error *err) PF_MUST_CHECK;
+
 /* Local directories, with a slash at the end, in which the files of this table lie: for the engine's allow-list.
  * pf_catalog_directories: those of all tables (the store and the foreign roots). */
 enum pf_code pf_table_directories(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,

@@ -90,6 +90,15 @@ enum pf_code pf_table_at_time(const struct pf_table *table, int64_t timestamp_ms
 enum pf_code pf_table_at_ref(const struct pf_table *table, pf_str ref, struct pf_arena *arena,
                              struct pf_table **out_table, struct pf_error *err) {
     const struct pf_snapshot *snapshot = pf_table_metadata_snapshot_ref(table->metadata, ref);
-    if (snapshot) return at(table, snapshot, arena, out_table, err);
+    const struct pf_iceberg_schema *schema = pf_table_metadata_current_schema(table->metadata);
+    if (snapshot) {
+        PF_TRY(at(table, snapshot, arena, out_table, err));
+        for (size_t i = 0; i < table->metadata->ref_count; i++) {
+            const struct pf_snapshot_ref *known = &table->metadata->refs[i];
+            /* A branch is read as what it may become: with the table's current schema. */
+            if (known->is_branch && schema && pf_str_equal(known->name, ref)) (*out_table)->schema = schema;
+        }
+        return PF_OK;
+    }
     PF_FAIL(err, PF_NOT_FOUND, "table %.*s has no branch or tag '%.*s'", PF_STR_ARG(table->full_name), PF_STR_ARG(ref));
 }

@@ -209,3 +209,23 @@ enum pf_code catalog_get_manifests(struct pf_catalog *catalog, const struct pf_t
     pf_arena_free(scratch);
     return code;
 }
+
+enum pf_code pf_catalog_manifest_list(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                      const struct pf_manifest_list **out_list, struct pf_error *err) {
+    return catalog_get_manifest_list(catalog, table, arena, out_list, err);
+}
+
+enum pf_code pf_catalog_manifests(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                  const struct pf_manifest *const **out_manifests, size_t *out_count,
+                                  struct pf_error *err) {
+    const struct pf_manifest_list *list;
+    int read_count;
+    PF_TRY(catalog_get_manifest_list(catalog, table, arena, &list, err));
+    const struct pf_manifest_file **wanted = PF_ARENA_ARRAY(arena, const struct pf_manifest_file *, list->count);
+    const struct pf_manifest **manifests = PF_ARENA_ARRAY(arena, const struct pf_manifest *, list->count);
+    for (size_t i = 0; i < list->count; i++) wanted[i] = &list->manifests[i];
+    PF_TRY(catalog_get_manifests(catalog, table, wanted, list->count, arena, manifests, &read_count, err));
+    *out_manifests = manifests;
+    *out_count = list->count;
+    return PF_OK;
+}

@@ -203,6 +203,19 @@ struct pf_statement {
 enum pf_code pf_session_parse(struct pf_session *session, pf_str sql, struct pf_arena *arena,
                               struct pf_statement *out_statement, struct pf_error *err) PF_MUST_CHECK;
 
+/* A table with AT (VERSION => …) or AT (TIMESTAMP => …): bytes of the statement. */
+struct pf_time_travel {
+    struct pf_table_name table;
+    bool has_alias, is_timestamp;
+    size_t name_from, name_to; /* the name */
+    size_t at_from, at_to;     /* the clause, behind name and alias */
+    pf_str expression;         /* without columns and subqueries */
+};
+/* All of a SELECT; none in other statements. PF_INVALID for an expression that isn't constant. */
+enum pf_code pf_session_time_travel(struct pf_session *session, pf_str sql, struct pf_arena *arena,
+                                    struct pf_time_travel **out_points, size_t *out_count,
+                                    struct pf_error *err) PF_MUST_CHECK;
+
 /* A table for planning: bound through lake_scan(name), never read. */
 struct pf_table_shape {
     pf_str schema, name; /* view schema.name */

@@ -214,7 +214,8 @@ const struct pf_snapshot *pf_table_metadata_current_snapshot(const struct pf_tab
 const struct pf_snapshot *pf_table_metadata_snapshot(const struct pf_table_metadata *metadata, int64_t snapshot_id);
 const struct pf_snapshot *pf_table_metadata_snapshot_ref(const struct pf_table_metadata *metadata, pf_str name);
 const struct pf_snapshot *pf_table_metadata_snapshot_at(const struct pf_table_metadata *metadata, int64_t timestamp_ms);
-/* The schema to read a snapshot with: its own; the current one for the current snapshot. */
+/* The schema to read a snapshot by id or time or a tag with: its own, if that is known. (Branches are read with the
+ * current schema.) */
 const struct pf_iceberg_schema *pf_table_metadata_schema_of(const struct pf_table_metadata *metadata,
                                                             const struct pf_snapshot *snapshot);
 
@@ -326,6 +327,10 @@ enum pf_code pf_data_file_check(const struct pf_data_file *file, pf_str table_na
                                 struct pf_error *err) PF_MUST_CHECK;
 /* True if every file of it is gone: it need not be read. */
 bool pf_manifest_file_is_dead(const struct pf_manifest_file *file);
+
+/* A partition value for people: as DuckDB prints it; hours, days, months and years as dates. Empty for NULL. */
+pf_str pf_partition_value_text(const struct pf_table_metadata *metadata, const struct pf_partition_field *field,
+                               pf_str cell, struct pf_arena *arena);
 
 /* ---- deleted rows ---- */
 

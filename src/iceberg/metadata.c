@@ -79,7 +79,7 @@ const struct pf_snapshot *pf_table_metadata_snapshot_at(const struct pf_table_me
 const struct pf_iceberg_schema *pf_table_metadata_schema_of(const struct pf_table_metadata *metadata,
                                                             const struct pf_snapshot *snapshot) {
     const struct pf_iceberg_schema *schema = NULL;
-    if (snapshot && snapshot->id != metadata->current_snapshot_id && snapshot->schema_id >= 0) {
+    if (snapshot && snapshot->schema_id >= 0) {
         schema = pf_table_metadata_schema(metadata, snapshot->schema_id);
     }
     return schema ? schema : pf_table_metadata_current_schema(metadata);

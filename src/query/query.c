@@ -10,6 +10,7 @@
 #include "query/choose_route.h"
 #include "query/resume.h"
 #include "query/task.h"
+#include "query/time_travel.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -58,7 +59,8 @@ static enum pf_code read_statement(struct pf_query *query, struct pf_statement *
     }
     struct pf_session *session = NULL;
     PF_TRY(pf_session_open(query->stack->planner_engine, &session, err));
-    enum pf_code code = pf_session_parse(session, query->sql, query->arena, out_statement, err);
+    enum pf_code code = time_travel_rewrite(query->stack, session, query->arena, &query->sql, err);
+    if (code == PF_OK) code = pf_session_parse(session, query->sql, query->arena, out_statement, err);
     pf_session_close(session);
     PF_TRY(code);
     if (out_statement->kind == PF_STATEMENT_OTHER || out_statement->kind == PF_STATEMENT_EXPLAIN) {
@@ -84,6 +86,9 @@ static void decide_route(struct pf_query *query, const struct pf_statement *stat
         .table_count = (int)query->tables.count,
     };
     struct route_choice choice = choose_route(&facts);
+    if (query->tables.has_metadata_tables && choice.route == PF_ROUTE_FLEET) {
+        choice = (struct route_choice){PF_ROUTE_LOCAL, PF_STR("metadata tables are read here")};
+    }
     query->route = query->stats.route = choice.route;
     query->stats.reason = choice.reason;
 }

@@ -151,6 +151,8 @@ pf_str running_record_json(struct pf_stack *stack, struct running *running, stru
 
 struct lake_table {
     struct pf_table *table;
+    pf_str view_name; /* as statements write it: orders, orders@version=7, orders$files */
+    pf_str kind;      /* not empty: a metadata table of `table` */
     struct pf_table_totals totals;
     pf_str scan_name; /* main.orders@<snapshot>.<schema> */
     pf_str *column_names, *column_types;
@@ -162,6 +164,7 @@ struct lake_tables {
     struct lake_table *items;
     size_t count;
     int64_t size_bytes;
+    bool has_metadata_tables;
 };
 
 /* resolve_tables.c. Names that the catalog doesn't know are left to the binder. `all`: every table there is. */

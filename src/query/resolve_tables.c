@@ -4,8 +4,10 @@
 #include "query/query_internal.h"
 
 #include "base/buf.h"
+#include "query/metadata_tables.h"
 #include "query/scan_splits.h"
 #include "query/task.h"
+#include "query/time_travel.h"
 
 #include <string.h>
 
@@ -32,18 +34,44 @@ static enum pf_code describe_columns(struct lake_table *lake, struct pf_arena *a
     return PF_OK;
 }
 
+static bool has_tail(const struct table_name *name) {
+    return name->kind.len || name->state.len;
+}
+
+/* A name with a tail that is no table's own name is that of a table in another state, or of its metadata. */
+static enum pf_code load_table(struct pf_stack *stack, struct pf_table_id id, struct pf_arena *arena,
+                               struct lake_table *lake, struct pf_error *err) {
+    struct table_name name = split_table_name(id.name);
+    enum pf_code code = pf_catalog_load(stack->catalog, id, arena, &lake->table, err);
+    if (code == PF_OK) lake->view_name = lake->table->id.name;
+    if (code != PF_NOT_FOUND || !has_tail(&name)) return code;
+    PF_TRY(pf_catalog_load(stack->catalog, (struct pf_table_id){id.space, name.table}, arena, &lake->table, err));
+    if (name.state.len) PF_TRY(table_in_state(lake->table, name.state, arena, &lake->table, err));
+    lake->kind = name.kind;
+    lake->view_name = id.name;
+    return PF_OK;
+}
+
 static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, struct pf_arena *arena,
                               struct lake_tables *tables, size_t *capacity, struct pf_error *err) {
     struct lake_table lake = {0};
-    PF_TRY(pf_catalog_load(stack->catalog, id, arena, &lake.table, err));
+    PF_TRY(load_table(stack, id, arena, &lake, err));
     for (size_t i = 0; i < tables->count; i++) {
-        if (pf_str_equal(tables->items[i].table->full_name, lake.table->full_name)) return PF_OK;
+        bool is_known = pf_str_equal(tables->items[i].table->full_name, lake.table->full_name) &&
+                        pf_str_equal(tables->items[i].view_name, lake.view_name);
+        if (is_known) return PF_OK;
     }
-    PF_TRY(pf_catalog_totals(stack->catalog, lake.table, &lake.totals, err));
-    PF_TRY(describe_columns(&lake, arena, err));
-    lake.scan_name =
-        pf_arena_printf(arena, "%.*s@%lld.%d", PF_STR_ARG(lake.table->full_name),
-                        (long long)(lake.table->snapshot ? lake.table->snapshot->id : 0), lake.table->schema->id);
+    long long snapshot_id = lake.table->snapshot ? lake.table->snapshot->id : 0;
+    if (lake.kind.len) {
+        tables->has_metadata_tables = true;
+        lake.scan_name = pf_arena_printf(arena, "%.*s$%.*s@%lld.%.*s", PF_STR_ARG(lake.table->full_name),
+                                         PF_STR_ARG(lake.kind), snapshot_id, PF_STR_ARG(lake.table->metadata_path));
+    } else {
+        PF_TRY(pf_catalog_totals(stack->catalog, lake.table, &lake.totals, err));
+        PF_TRY(describe_columns(&lake, arena, err));
+        lake.scan_name = pf_arena_printf(arena, "%.*s@%lld.%d", PF_STR_ARG(lake.table->full_name), snapshot_id,
+                                         lake.table->schema->id);
+    }
     tables->size_bytes += lake.totals.size_bytes;
     PF_ARENA_PUSH(arena, tables->items, tables->count, *capacity) = lake;
     return PF_OK;
@@ -80,11 +108,13 @@ enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *s
         const struct pf_table_name *name = &statement->tables[i];
         if (!may_be_ours(name)) continue;
         struct pf_table_id id = {name->schema, name->name};
+        struct table_name parts = split_table_name(name->name);
+        struct pf_table_id base = {name->schema, has_tail(&parts) ? parts.table : name->name};
         bool exists = false;
         enum pf_code code = add_table(stack, id, arena, &tables, &capacity, err);
         /* A CTE, a view of DuckDB, or unknown: the binder says so. A table without its metadata is another matter. */
         if (code == PF_INVALID) continue;
-        if (code == PF_NOT_FOUND && pf_catalog_exists(stack->catalog, id, &exists, NULL) == PF_OK && !exists) continue;
+        if (code == PF_NOT_FOUND && pf_catalog_exists(stack->catalog, base, &exists, NULL) == PF_OK && !exists) continue;
         PF_TRY(code);
     }
     *out_tables = tables;
@@ -101,9 +131,10 @@ const struct lake_table *find_lake_table(const struct lake_tables *tables, pf_st
 enum pf_code define_planner_tables(struct pf_stack *stack, const struct lake_tables *tables, struct pf_error *err) {
     for (size_t i = 0; i < tables->count; i++) {
         const struct lake_table *lake = &tables->items[i];
+        if (lake->kind.len) continue; /* read here */
         struct pf_table_shape shape = {
             .schema = lake->table->id.space,
-            .name = lake->table->id.name,
+            .name = lake->view_name,
             .scan_name = lake->scan_name,
             .column_names = lake->column_names,
             .column_types = lake->column_types,
@@ -120,6 +151,7 @@ enum pf_code define_planner_tables(struct pf_stack *stack, const struct lake_tab
 static enum pf_code local_view_sql(struct pf_stack *stack, const struct lake_table *lake, struct pf_arena *arena,
                                    pf_str *out_sql, struct pf_error *err) {
     struct pf_file_list files;
+    if (lake->kind.len) return metadata_table_sql(stack, lake->table, lake->kind, arena, out_sql, err);
     PF_TRY(pf_catalog_plan_files(stack->catalog, lake->table, NULL, 0, arena, &files, err));
     struct stage_input input = {.kind = PF_INPUT_SCAN, .role = PF_ROLE_WHOLE};
     struct split_source source;
@@ -145,14 +177,15 @@ static struct defined_view *find_view_locked(struct pf_stack *stack, pf_str full
 
 static enum pf_code define_local_view_locked(struct pf_stack *stack, const struct lake_table *lake,
                                              struct pf_arena *arena, struct pf_error *err) {
-    struct defined_view *view = find_view_locked(stack, lake->table->full_name);
+    pf_str full_name = pf_arena_printf(arena, "%.*s.%.*s", PF_STR_ARG(lake->table->id.space), PF_STR_ARG(lake->view_name));
+    struct defined_view *view = find_view_locked(stack, full_name);
     if (view && pf_str_equal(view->scan_name, lake->scan_name)) return PF_OK;
     pf_str sql;
     PF_TRY(local_view_sql(stack, lake, arena, &sql, err));
-    PF_TRY(pf_engine_define_view(stack->local_engine, lake->table->id.space, lake->table->id.name, sql, err));
+    PF_TRY(pf_engine_define_view(stack->local_engine, lake->table->id.space, lake->view_name, sql, err));
     if (!view) {
         view = &PF_ARENA_PUSH(stack->arena, stack->views, stack->view_count, stack->view_capacity);
-        view->full_name = pf_arena_str(stack->arena, lake->table->full_name);
+        view->full_name = pf_arena_str(stack->arena, full_name);
     }
     view->scan_name = pf_arena_str(stack->arena, lake->scan_name);
     return PF_OK;
