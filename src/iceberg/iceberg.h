@@ -204,6 +204,8 @@ enum pf_code pf_table_metadata_write(const struct pf_table_metadata *metadata, s
 const struct pf_iceberg_schema *pf_table_metadata_schema(const struct pf_table_metadata *metadata, int id); /* NULL */
 const struct pf_iceberg_schema *pf_table_metadata_current_schema(const struct pf_table_metadata *metadata);
 const struct pf_partition_spec *pf_table_metadata_spec(const struct pf_table_metadata *metadata, int id); /* NULL */
+/* Of a field at any depth, in the current schema or else another; NULL. */
+const struct pf_iceberg_type *pf_table_metadata_type_of(const struct pf_table_metadata *metadata, int field_id);
 pf_str pf_table_metadata_property(const struct pf_table_metadata *metadata, pf_str key, pf_str fallback);
 pf_str pf_snapshot_summary(const struct pf_snapshot *snapshot, pf_str key, pf_str fallback);
 /* Total rows and files as the snapshot's summary has them; -1 where it doesn't say. */
@@ -398,10 +400,11 @@ struct pf_manifest_columns pf_pruner_field_ids(const struct pf_pruner *pruner);
 /* How read_parquet gives a schema's columns. */
 struct pf_read_mapping {
     bool is_by_name;   /* the files have the columns under these names and types: no schema parameter */
+    bool is_by_file;   /* each file has to be asked for its columns: pf_iceberg_file_columns */
     pf_str schema_sql; /* else the value of `schema :=`; its columns are those wanted, in order */
 };
-/* `wanted`: names of columns, NULL for all. PF_UNSUPPORTED where neither way is right: a nested column among
- * those wanted whose type was changed, or an evolved table whose files may lack field ids (name mapping). */
+/* `wanted`: names of columns, NULL for all. By file are read tables whose files may lack field ids (name mapping), and
+ * nested columns that were changed inside or have names that writers of Parquet change. */
 enum pf_code pf_iceberg_read_mapping(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
                                      const pf_str *wanted, size_t wanted_count, struct pf_arena *arena,
                                      struct pf_read_mapping *out_mapping, struct pf_error *err) PF_MUST_CHECK;
@@ -412,6 +415,38 @@ enum pf_code pf_iceberg_read_mapping_dropped(const struct pf_table_metadata *met
                                              size_t dropped_count, struct pf_arena *arena,
                                              struct pf_read_mapping *out_mapping, struct pf_error *err) PF_MUST_CHECK;
 pf_str pf_iceberg_dropped_column_name(int id, struct pf_arena *arena);
+
+/* One element of a Parquet file's schema, in the order and with the words of DuckDB's parquet_schema(). */
+struct pf_parquet_row {
+    pf_str name, converted_type, logical_type;
+    int field_id;        /* -1: none */
+    int64_t child_count; /* 0: a leaf */
+    bool is_repeated;
+};
+/* A value of an identity partition field, for files that leave the column out; text.ptr NULL: null. */
+struct pf_partition_constant {
+    int field_id;
+    pf_str text; /* as it is cast to the column's type */
+};
+/* For each field of the schema an expression over the columns of read_parquet([that file]). PF_UNSUPPORTED for a file
+ * without field ids if there is no name mapping (empty). */
+enum pf_code pf_iceberg_file_columns(const struct pf_iceberg_schema *schema, pf_str name_mapping,
+                                     const struct pf_partition_constant *constants, size_t constant_count,
+                                     const struct pf_parquet_row *rows, size_t row_count, struct pf_arena *arena,
+                                     pf_str *out_expressions, struct pf_error *err) PF_MUST_CHECK;
+/* A schema as in table metadata, for who calls that elsewhere. */
+pf_str pf_iceberg_schema_json(const struct pf_iceberg_schema *schema, struct pf_arena *arena);
+enum pf_code pf_iceberg_schema_parse(pf_str json, struct pf_arena *arena, struct pf_iceberg_schema *out_schema,
+                                     struct pf_error *err) PF_MUST_CHECK;
+/* The table's name mapping; empty: none. */
+pf_str pf_iceberg_name_mapping(const struct pf_table_metadata *metadata);
+
+/* Row lineage (v3): the columns that every row has besides those of its table. */
+#define PF_ROW_ID_COLUMN PF_STR("_row_id")
+#define PF_ROW_SEQUENCE_COLUMN PF_STR("_last_updated_sequence_number")
+/* The schema with both behind its columns. */
+const struct pf_iceberg_schema *pf_iceberg_schema_with_lineage(const struct pf_iceberg_schema *schema,
+                                                               struct pf_arena *arena);
 
 /* ---- writing ---- */
 

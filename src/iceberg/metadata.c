@@ -85,6 +85,10 @@ const struct pf_iceberg_schema *pf_table_metadata_schema_of(const struct pf_tabl
     return schema ? schema : pf_table_metadata_current_schema(metadata);
 }
 
+const struct pf_iceberg_type *pf_table_metadata_type_of(const struct pf_table_metadata *metadata, int field_id) {
+    return schema_source_type(metadata, field_id);
+}
+
 /* ---- paths ---- */
 
 static pf_str folder(const struct pf_table_metadata *metadata, pf_str key, const char *below, struct pf_arena *arena) {

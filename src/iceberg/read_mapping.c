@@ -6,7 +6,7 @@
  * Iceberg's Java library and PyIceberg change others in Parquet files ("a b" into "a_x20b"). Otherwise by field id,
  * `schema := MAP{id: {name, type, default_value}}`, which has its own limits in DuckDB 1.5: what is inside a nested
  * column is matched by name (a renamed field would be null), all defaults must be of one type (so they are text), and a
- * file without field ids would give nulls. */
+ * file without field ids would give nulls. Where these bite, by file: file_columns.c. */
 #include "iceberg/schema.h"
 
 #include <string.h>
@@ -70,20 +70,29 @@ static void put_blob_default(pf_str hex, struct pf_buf *out) {
     pf_buf_put_char(out, '\'');
 }
 
-static enum pf_code put_default(const struct pf_iceberg_field *field, struct pf_arena *arena, struct pf_buf *out,
-                                struct pf_error *err) {
+enum pf_code schema_default_text(const struct pf_iceberg_field *field, struct pf_arena *arena, pf_str *out_sql,
+                                 struct pf_error *err) {
     pf_json *value = NULL;
-    if (field->initial_default.len == 0 || pf_str_equal(field->initial_default, PF_STR("null"))) {
-        pf_buf_put_cstr(out, "NULL::VARCHAR");
-        return PF_OK;
-    }
+    struct pf_buf sql;
     PF_TRY(pf_json_parse(field->initial_default, arena, "initial-default", &value, err));
     pf_str text = yyjson_is_str(value) ? pf_json_as_str(value, PF_STR_EMPTY) : field->initial_default;
+    pf_buf_init(&sql, MAX_MAPPING_BYTES);
     if (field->type->kind == PF_ICEBERG_BINARY || field->type->kind == PF_ICEBERG_FIXED) {
-        put_blob_default(text, out);
+        put_blob_default(text, &sql);
     } else {
-        put_text(text, out);
+        put_text(text, &sql);
     }
+    *out_sql = pf_arena_str(arena, pf_buf_view(&sql));
+    pf_buf_clear(&sql);
+    return PF_OK;
+}
+
+static enum pf_code put_default(const struct pf_iceberg_field *field, struct pf_arena *arena, struct pf_buf *out,
+                                struct pf_error *err) {
+    pf_str text = PF_STR("NULL::VARCHAR");
+    bool has_default = field->initial_default.len && !pf_str_equal(field->initial_default, PF_STR("null"));
+    if (has_default) PF_TRY(schema_default_text(field, arena, &text, err));
+    pf_buf_put_str(out, text);
     return PF_OK;
 }
 
@@ -112,30 +121,25 @@ static bool has_avro_names_inside(const struct pf_iceberg_type *type) {
     return true;
 }
 
-/* Of a table that never changed. Where a nested column has such names inside, neither way reads the files of all
- * writers: by name, those of others are an error; by id, their values would be null. */
-static bool may_be_read_by_name(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema) {
-    bool are_plain = true;
-    if (pf_table_metadata_property(metadata, name_mapping_property, PF_STR_EMPTY).len) return true;
+static bool has_plain_names(const struct pf_iceberg_schema *schema) {
     for (size_t i = 0; i < schema->field_count; i++) {
-        if (!has_avro_names_inside(schema->fields[i].type)) return true;
-        are_plain = are_plain && is_avro_name(schema->fields[i].name);
+        if (!is_avro_name(schema->fields[i].name) || !has_avro_names_inside(schema->fields[i].type)) return false;
     }
-    return are_plain;
+    return true;
 }
 
-static enum pf_code put_field(const struct pf_table_metadata *metadata, const struct pf_iceberg_field *field,
-                              struct pf_arena *arena, struct pf_buf *out, struct pf_error *err) {
+/* What is inside is matched by name: it must be there under the same name in all files. */
+static bool can_be_read_by_id(const struct pf_table_metadata *metadata, const struct pf_iceberg_field *field) {
+    return field->type->field_count == 0 || (has_avro_names_inside(field->type) && never_changed(metadata, field));
+}
+
+pf_str pf_iceberg_name_mapping(const struct pf_table_metadata *metadata) {
+    return pf_table_metadata_property(metadata, name_mapping_property, PF_STR_EMPTY);
+}
+
+static enum pf_code put_field(const struct pf_iceberg_field *field, struct pf_arena *arena, struct pf_buf *out,
+                              struct pf_error *err) {
     pf_str sql;
-    bool has_names = has_avro_names_inside(field->type);
-    if (field->type->field_count && (!has_names || !never_changed(metadata, field))) {
-        PF_FAIL(
-            err, PF_UNSUPPORTED,
-            "table at %.*s: its columns were changed, and what is inside column %.*s %s, so that its files can't be "
-            "read together; leave it out of the query, or rewrite the table's data files and remove older schemas",
-            PF_STR_ARG(metadata->location), PF_STR_ARG(field->name),
-            has_names ? "was changed too" : "has names with blanks or signs");
-    }
     enum pf_code code = pf_iceberg_type_sql(field->type, arena, &sql, err);
     if (code != PF_OK) return pf_error_wrap(err, code, "column %.*s", PF_STR_ARG(field->name));
     pf_buf_printf(out, "%d: {name: ", field->id);
@@ -148,21 +152,20 @@ static enum pf_code put_field(const struct pf_table_metadata *metadata, const st
     return PF_OK;
 }
 
-static enum pf_code put_mapping(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
-                                const pf_str *wanted, size_t wanted_count, struct pf_arena *arena, struct pf_buf *out,
-                                struct pf_error *err) {
+static enum pf_code put_mapping(const struct pf_iceberg_schema *schema, const pf_str *wanted, size_t wanted_count,
+                                struct pf_arena *arena, struct pf_buf *out, struct pf_error *err) {
     size_t used = 0;
     pf_buf_put_cstr(out, "MAP{");
     for (size_t i = 0; i < schema->field_count; i++) {
         if (!is_wanted(&schema->fields[i], wanted, wanted_count)) continue;
         if (used++) pf_buf_put_cstr(out, ", ");
-        PF_TRY(put_field(metadata, &schema->fields[i], arena, out, err));
+        PF_TRY(put_field(&schema->fields[i], arena, out, err));
     }
     /* Rows are counted even when no column is asked for. */
     for (size_t i = 0; i < schema->field_count && used == 0; i++) {
         if (schema->fields[i].type->field_count) continue;
         used++;
-        PF_TRY(put_field(metadata, &schema->fields[i], arena, out, err));
+        PF_TRY(put_field(&schema->fields[i], arena, out, err));
     }
     pf_buf_put_char(out, '}');
     return PF_OK;
@@ -207,19 +210,19 @@ enum pf_code pf_iceberg_read_mapping(const struct pf_table_metadata *metadata, c
     for (size_t i = 0; i < metadata->schema_count; i++) {
         if (!has_same_columns(schema, &metadata->schemas[i])) mapping.is_by_name = false;
     }
-    if (mapping.is_by_name) mapping.is_by_name = may_be_read_by_name(metadata, schema);
-    if (mapping.is_by_name) {
+    bool may_lack_ids = pf_iceberg_name_mapping(metadata).len > 0;
+    mapping.is_by_name = mapping.is_by_name && !may_lack_ids && has_plain_names(schema);
+    mapping.is_by_file = may_lack_ids;
+    for (size_t i = 0; i < schema->field_count && !mapping.is_by_name; i++) {
+        bool is_read = is_wanted(&schema->fields[i], wanted, wanted_count);
+        if (is_read && !can_be_read_by_id(metadata, &schema->fields[i])) mapping.is_by_file = true;
+    }
+    if (mapping.is_by_name || mapping.is_by_file) {
         *out_mapping = mapping;
         return PF_OK;
     }
-    if (pf_table_metadata_property(metadata, name_mapping_property, PF_STR_EMPTY).len) {
-        PF_FAIL(err, PF_UNSUPPORTED,
-                "table at %.*s: its columns were changed and it has a name mapping, so some of its files may have no "
-                "field ids: not supported; rewrite its data files and remove the property schema.name-mapping.default",
-                PF_STR_ARG(metadata->location));
-    }
     pf_buf_init(&buf, MAX_MAPPING_BYTES);
-    enum pf_code code = put_mapping(metadata, schema, wanted, wanted_count, arena, &buf, err);
+    enum pf_code code = put_mapping(schema, wanted, wanted_count, arena, &buf, err);
     if (code == PF_OK) code = pf_buf_finish(&buf, "column mapping", &sql, err);
     if (code == PF_OK) mapping.schema_sql = pf_arena_str(arena, sql);
     pf_buf_clear(&buf);

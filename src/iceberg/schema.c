@@ -4,7 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_JSON_TEXT_BYTES = 64 << 20, FIRST_PARTITION_FIELD_ID = 1000 };
+enum {
+    MAX_JSON_TEXT_BYTES = 64 << 20,
+    FIRST_PARTITION_FIELD_ID = 1000,
+    ROW_ID_FIELD = 2147483540,
+    ROW_SEQUENCE_FIELD = 2147483539
+};
 
 /* ---- looking things up ---- */
 
@@ -377,4 +382,38 @@ void schema_write_partition_fields(const struct pf_partition_spec *spec, struct 
         pf_json_close_object(out);
     }
     pf_json_close_array(out);
+}
+
+pf_str pf_iceberg_schema_json(const struct pf_iceberg_schema *schema, struct pf_arena *arena) {
+    struct pf_buf buf;
+    struct pf_json_out out;
+    pf_buf_init(&buf, MAX_JSON_TEXT_BYTES);
+    pf_json_begin(&out, &buf);
+    schema_write(schema, &out);
+    pf_str json = buf.failed ? PF_STR_EMPTY : pf_arena_str(arena, pf_buf_view(&buf));
+    pf_buf_clear(&buf);
+    return json;
+}
+
+enum pf_code pf_iceberg_schema_parse(pf_str json, struct pf_arena *arena, struct pf_iceberg_schema *out_schema,
+                                     struct pf_error *err) {
+    pf_json *root;
+    PF_TRY(pf_json_parse(json, arena, "schema", &root, err));
+    return schema_read(root, arena, out_schema, err);
+}
+
+const struct pf_iceberg_schema *pf_iceberg_schema_with_lineage(const struct pf_iceberg_schema *schema,
+                                                               struct pf_arena *arena) {
+    static const struct pf_iceberg_type number = {.kind = PF_ICEBERG_LONG, .text = {"long", 4}};
+    struct pf_iceberg_schema *all = PF_ARENA_NEW(arena, struct pf_iceberg_schema);
+    struct pf_iceberg_field *fields = PF_ARENA_ARRAY(arena, struct pf_iceberg_field, schema->field_count + 2);
+    memcpy(fields, schema->fields, schema->field_count * sizeof *fields);
+    fields[schema->field_count] =
+        (struct pf_iceberg_field){.id = ROW_ID_FIELD, .name = PF_ROW_ID_COLUMN, .type = &number};
+    fields[schema->field_count + 1] =
+        (struct pf_iceberg_field){.id = ROW_SEQUENCE_FIELD, .name = PF_ROW_SEQUENCE_COLUMN, .type = &number};
+    *all = *schema;
+    all->fields = fields;
+    all->field_count = schema->field_count + 2;
+    return all;
 }

@@ -28,6 +28,10 @@ int schema_greatest_id(const struct pf_iceberg_schema *schema);                 
 /* The type of a partition field's source in the current or any other schema; NULL if it is gone. */
 const struct pf_iceberg_type *schema_source_type(const struct pf_table_metadata *metadata, int source_id);
 
+/* A field's initial default as a text literal of SQL, to be cast to its type. */
+enum pf_code schema_default_text(const struct pf_iceberg_field *field, struct pf_arena *arena, pf_str *out_sql,
+                                 struct pf_error *err) PF_MUST_CHECK;
+
 /* A JSON value as text in the arena; empty for NULL. */
 pf_str schema_json_text(pf_json *json, struct pf_arena *arena);
 

@@ -13,6 +13,7 @@
  * whether that can be mended), when a task is slow (speculate.c), and when Redis is silent or has lost keys
  * (recover.c). A coordinator that takes a query over does the same, and finds the results of finished tasks in the
  * events of the query. */
+#include "query/describe_files.h"
 #include "query/query_internal.h"
 #include "query/resume.h"
 #include "query/run.h"
@@ -232,9 +233,12 @@ static enum pf_code start_last(struct run *run, const struct pf_fragment *fragme
     query->stats.scanned_bytes += list.scan_bytes;
     PF_TRY(bind_inputs(run->stack->exchange, &list.message, &list.tasks[0], query->running.id, run->arena, err));
     query->bound_input_count = fragment->input_count;
+    struct stage_message stage;
+    struct task_message task;
     pf_str sql;
-    PF_TRY(task_render_sql(&list.message, &list.tasks[0], query->running.id, run->arena, &sql, err));
     PF_TRY(pf_session_open(run->stack->last_engine, &query->session, err));
+    PF_TRY(describe_files(query->session, &list.message, &list.tasks[0], run->arena, &stage, &task, err));
+    PF_TRY(task_render_sql(&stage, &task, query->running.id, run->arena, &sql, err));
     running_set_session(run->stack, &query->running, query->session);
     if (query->is_resumed) return resume_keep(query, sql, err);
     return pf_session_query(query->session, sql, &query->rows, err);

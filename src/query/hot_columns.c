@@ -351,7 +351,7 @@ enum pf_code hot_columns_prepare(struct hot_columns *hot, struct stage_message *
         for (size_t k = 0; k < count; k++) splits[k].held_as = PF_STR_EMPTY;
         if (input->kind != PF_INPUT_SCAN || input->column_count == 0 || count > MAX_SPLITS) continue;
         for (size_t k = 0; k < count; k++) {
-            if (splits[k].delete_count == 0) PF_TRY(prepare_split(hot, input, &splits[k], arena, &may_build, err));
+            if (!splits[k].data_path.len) PF_TRY(prepare_split(hot, input, &splits[k], arena, &may_build, err));
         }
     }
     return PF_OK;

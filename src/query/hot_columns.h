@@ -24,7 +24,7 @@ struct hot_columns *hot_columns_free(struct hot_columns *hot); /* NULL is fine *
 
 /* Sets `held_as` (in `arena`) of each split of the task's scans that needs no file any more, and empties it for the others. Reads
  * of files are counted, and once they have cost more than building would, a table is built: at most one a task.
- * Splits with deleted rows are left alone. Fails with PF_CANCELLED alone: whatever else goes wrong, the files are
+ * Splits that a table can't stand for (deleted rows, files read by their own schema, lineage) are left alone. Fails with PF_CANCELLED alone: whatever else goes wrong, the files are
  * there. */
 enum pf_code hot_columns_prepare(struct hot_columns *hot, struct stage_message *stage, struct task_message *task,
                                  struct pf_arena *arena, struct pf_error *err) PF_MUST_CHECK;

@@ -238,8 +238,8 @@ static const struct kind kinds[] = {
 };
 
 static const char PARTITIONS[] =
-    "SELECT partition, spec_id, sum(record_count) FILTER (content = 0) AS record_count, "
-    "count(*) FILTER (content = 0) AS file_count, sum(file_size_in_bytes) FILTER (content = 0) AS "
+    "SELECT partition, spec_id, CAST(sum(record_count) FILTER (content = 0) AS BIGINT) AS record_count, "
+    "count(*) FILTER (content = 0) AS file_count, CAST(sum(file_size_in_bytes) FILTER (content = 0) AS BIGINT) AS "
     "total_data_file_size_in_bytes, count(*) FILTER (content = 1) AS position_delete_file_count, "
     "count(*) FILTER (content = 2) AS equality_delete_file_count FROM (";
 
@@ -256,7 +256,8 @@ bool metadata_table_is_known(pf_str kind) {
 
 /* Times travel as milliseconds. */
 static pf_str select_list(const struct kind *kind) {
-    if (kind->write == write_snapshots) return PF_STR("* REPLACE (make_timestamptz(committed_at * 1000) AS committed_at)");
+    if (kind->write == write_snapshots)
+        return PF_STR("* REPLACE (make_timestamptz(committed_at * 1000) AS committed_at)");
     if (kind->write == write_history) {
         return PF_STR("* REPLACE (make_timestamptz(made_current_at * 1000) AS made_current_at)");
     }
@@ -269,8 +270,8 @@ enum pf_code metadata_table_sql(struct pf_stack *stack, const struct pf_table *t
     bool is_partitions = kind && pf_str_equal(pf_str_from_cstr(kind->name), PF_STR("partitions"));
     if (!kind) {
         PF_FAIL(err, PF_NOT_FOUND,
-                "table %.*s has no metadata table '%.*s': there are snapshots, history, refs, manifests, files, entries "
-                "and partitions",
+                "table %.*s has no metadata table '%.*s': there are rows, snapshots, history, refs, manifests, files, "
+                "entries and partitions",
                 PF_STR_ARG(table->full_name), PF_STR_ARG(name));
     }
     struct pf_buf json, sql;

@@ -154,10 +154,11 @@ struct lake_table {
     pf_str view_name; /* as statements write it: orders, orders@version=7, orders$files */
     pf_str kind;      /* not empty: a metadata table of `table` */
     struct pf_table_totals totals;
-    pf_str scan_name; /* main.orders@<snapshot>.<schema> */
-    pf_str *column_names, *column_types;
+    pf_str scan_name;                       /* main.orders@<snapshot>.<schema> */
+    const struct pf_iceberg_schema *schema; /* the table's; with lineage two columns more */
+    bool has_lineage;
+    pf_str *column_names, *column_types; /* of `schema` */
     size_t column_count;
-    pf_str read_options; /* goes behind the files in read_parquet */
 };
 
 struct lake_tables {

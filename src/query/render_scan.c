@@ -10,11 +10,12 @@
  *   ANTI JOIN (SELECT keys, max(pf_sequence) AS pf_sequence FROM (...) GROUP BY ALL) d0
  *   ON t.pf_k1 IS NOT DISTINCT FROM d0.pf_k1 AND d0.pf_sequence > t.pf_sequence ...
  *
- * Whole files are read together, parts of files each in a read_parquet of its own. A split that is held in memory is
- * a table (hot_columns.h); it has no deletes. */
+ * Whole files are read together, as long as they can be (task_split.signature), parts of files each in a read_parquet of
+ * its own. A split that is held in memory is a table (hot_columns.h); it has no deletes. */
 #include "query/render_scan.h"
 
 #include "base/buf.h"
+#include "iceberg/iceberg.h"
 #include "query/deleted_rows.h"
 
 #include <stdlib.h>
@@ -38,18 +39,6 @@ static void put_quoted(struct pf_buf *out, pf_str text, char quote) {
         pf_buf_put_char(out, text.ptr[i]);
     }
     pf_buf_put_char(out, quote);
-}
-
-/* The explicit casts cost nothing where the file has the type already, and make every file look alike. */
-static void put_columns(struct pf_buf *out, const struct stage_input *input) {
-    for (size_t i = 0; i < input->column_count; i++) {
-        const struct task_column *column = &input->columns[i];
-        pf_buf_put_cstr(out, i ? ", CAST(" : "CAST(");
-        put_quoted(out, column->name, '"');
-        pf_buf_printf(out, " AS %.*s) AS ", PF_STR_ARG(column->type));
-        put_quoted(out, column->name, '"');
-    }
-    if (input->column_count == 0) pf_buf_put_cstr(out, "1 AS pf_row");
 }
 
 static void put_column_names(struct pf_buf *out, const struct stage_input *input) {
@@ -86,31 +75,84 @@ static bool is_whole(const struct task_split *split) {
 
 /* ---- one read_parquet ---- */
 
-/* One number a file, by file_index: the same for all, or from a list. */
-static void put_number_of_file(struct pf_buf *out, const int64_t *numbers, size_t count, const char *name) {
+/* One number a file, by file_index: the same for all, or from a list; negative ones are NULL. */
+static void put_number(struct pf_buf *out, int64_t number) {
+    if (number < 0) {
+        pf_buf_put_cstr(out, "NULL");
+    } else {
+        pf_buf_printf(out, "%lld", (long long)number);
+    }
+}
+
+static void put_number_of_file(struct pf_buf *out, const int64_t *numbers, size_t count) {
     bool is_same = true;
     for (size_t i = 1; i < count; i++) is_same = is_same && numbers[i] == numbers[0];
-    if (is_same) {
-        pf_buf_printf(out, ", CAST(%lld AS BIGINT) AS %s", (long long)numbers[0], name);
-        return;
+    pf_buf_put_cstr(out, is_same ? "CAST(" : "list_extract(CAST([");
+    for (size_t i = 0; i < (is_same ? 1 : count); i++) {
+        if (i) pf_buf_put_char(out, ',');
+        put_number(out, numbers[i]);
     }
-    pf_buf_put_cstr(out, ", list_extract(CAST([");
-    for (size_t i = 0; i < count; i++) pf_buf_printf(out, "%s%lld", i ? "," : "", (long long)numbers[i]);
-    pf_buf_printf(out, "] AS BIGINT[]), CAST(file_index AS BIGINT) + 1) AS %s", name);
+    pf_buf_put_cstr(out, is_same ? " AS BIGINT)" : "] AS BIGINT[]), CAST(file_index AS BIGINT) + 1)");
+}
+
+/* What the file has, or else what its place in the table says (spec, Row Lineage). */
+static void put_lineage(const struct scan *scan, const struct task_split *const *splits, size_t count, pf_str column,
+                        bool is_row_id) {
+    int64_t *numbers = PF_ARENA_ARRAY(scan->arena, int64_t, count);
+    for (size_t i = 0; i < count; i++) {
+        bool is_known = splits[i]->first_row_id >= 0;
+        numbers[i] = is_row_id ? splits[i]->first_row_id : is_known ? splits[i]->sequence_number : -1;
+    }
+    pf_buf_printf(scan->out, "coalesce(%.*s, ", PF_STR_ARG(column));
+    put_number_of_file(scan->out, numbers, count);
+    pf_buf_put_cstr(scan->out, is_row_id ? " + file_row_number)" : ")");
+}
+
+/* How column or key `index` is called where these files are read. */
+static pf_str column_of(const struct scan *scan, const struct task_split *split, size_t index) {
+    const struct stage_input *input = scan->input;
+    if (split->expressions) return split->expressions[index];
+    bool is_key = index >= input->column_count;
+    return sql_quote_name(is_key ? input->keys[index - input->column_count].column : input->columns[index].name,
+                          scan->arena);
+}
+
+/* The explicit casts cost nothing where the file has the type already, and make every file look alike. */
+static void put_columns(const struct scan *scan, const struct task_split *const *splits, size_t count) {
+    const struct stage_input *input = scan->input;
+    for (size_t i = 0; i < input->column_count; i++) {
+        const struct task_column *column = &input->columns[i];
+        pf_str text = column_of(scan, splits[0], i);
+        bool is_row_id = input->has_lineage && pf_str_equal(column->name, PF_ROW_ID_COLUMN);
+        bool is_sequence = input->has_lineage && pf_str_equal(column->name, PF_ROW_SEQUENCE_COLUMN);
+        pf_buf_put_cstr(scan->out, i ? ", CAST(" : "CAST(");
+        if (is_row_id || is_sequence) {
+            put_lineage(scan, splits, count, text, is_row_id);
+        } else {
+            pf_buf_put_str(scan->out, text);
+        }
+        pf_buf_printf(scan->out, " AS %.*s) AS ", PF_STR_ARG(column->type));
+        put_quoted(scan->out, column->name, '"');
+    }
+    if (input->column_count == 0) pf_buf_put_cstr(scan->out, "1 AS pf_row");
 }
 
 static void put_keys(const struct scan *scan, const struct task_split *const *splits, size_t count) {
+    const struct stage_input *input = scan->input;
     int64_t *numbers = PF_ARENA_ARRAY(scan->arena, int64_t, count);
-    for (size_t i = 0; i < scan->input->key_count; i++) {
-        const struct task_key *key = &scan->input->keys[i];
-        pf_buf_put_cstr(scan->out, ", CAST(");
-        put_quoted(scan->out, key->column, '"');
-        pf_buf_printf(scan->out, " AS %.*s) AS pf_k%d", PF_STR_ARG(key->type), key->field_id);
+    for (size_t i = 0; i < input->key_count; i++) {
+        const struct task_key *key = &input->keys[i];
+        pf_str text = column_of(scan, splits[0], input->column_count + i);
+        pf_buf_printf(scan->out, ", CAST(%.*s AS %.*s) AS pf_k%d", PF_STR_ARG(text), PF_STR_ARG(key->type),
+                      key->field_id);
     }
     for (size_t i = 0; i < count; i++) numbers[i] = splits[i]->sequence_number;
-    put_number_of_file(scan->out, numbers, count, "pf_sequence");
+    pf_buf_put_cstr(scan->out, ", ");
+    put_number_of_file(scan->out, numbers, count);
     for (size_t i = 0; i < count; i++) numbers[i] = splits[i]->scope;
-    put_number_of_file(scan->out, numbers, count, "pf_scope");
+    pf_buf_put_cstr(scan->out, " AS pf_sequence, ");
+    put_number_of_file(scan->out, numbers, count);
+    pf_buf_put_cstr(scan->out, " AS pf_scope");
 }
 
 static void put_live_condition(const struct scan *scan, const struct task_split *const *splits, size_t count) {
@@ -132,14 +174,14 @@ static void put_read(const struct scan *scan, const struct task_split *const *sp
     struct pf_buf *out = scan->out;
     const char *separator = " WHERE ";
     pf_buf_put_cstr(out, "SELECT ");
-    put_columns(out, scan->input);
+    put_columns(scan, splits, count);
     if (with_keys) put_keys(scan, splits, count);
     pf_buf_put_cstr(out, " FROM read_parquet([");
     for (size_t i = 0; i < count; i++) {
         if (i) pf_buf_put_char(out, ',');
         put_quoted(out, splits[i]->path, '\'');
     }
-    bool needs_number = with_positions || !is_whole(splits[0]);
+    bool needs_number = with_positions || scan->input->has_lineage || !is_whole(splits[0]);
     pf_buf_printf(out, "]%.*s%s%s)", PF_STR_ARG(scan->input->read_options), READ_AS_WRITTEN,
                   needs_number ? ", file_row_number=true" : "");
     if (!is_whole(splits[0])) {
@@ -154,6 +196,25 @@ static void put_read(const struct scan *scan, const struct task_split *const *sp
     }
 }
 
+/* Whole files among the chosen, each group of one signature in a read of its own. */
+static size_t put_groups(const struct scan *scan, const struct task_split **chosen, size_t count, bool with_keys,
+                         bool with_positions, size_t printed) {
+    const struct task_split **group = PF_ARENA_ARRAY(scan->arena, const struct task_split *, count);
+    for (size_t i = 0; i < count; i++) {
+        size_t group_count = 0;
+        if (!chosen[i]) continue;
+        pf_str signature = chosen[i]->signature;
+        for (size_t k = i; k < count; k++) {
+            if (!chosen[k] || !pf_str_equal(chosen[k]->signature, signature)) continue;
+            group[group_count++] = chosen[k];
+            chosen[k] = NULL;
+        }
+        if (printed++) pf_buf_put_cstr(scan->out, " UNION ALL ");
+        put_read(scan, group, group_count, with_keys, with_positions);
+    }
+    return printed;
+}
+
 /* All splits that have, or have not, equality deletes: UNION ALL of reads. Gives how many. */
 static size_t put_reads(const struct scan *scan, bool with_keys) {
     const struct task_split **chosen = PF_ARENA_ARRAY(scan->arena, const struct task_split *, scan->count);
@@ -166,10 +227,7 @@ static size_t put_reads(const struct scan *scan, bool with_keys) {
                              has_deletes(scan, split, false) == (with_positions != 0);
             if (is_chosen) chosen[whole_count++] = split;
         }
-        if (whole_count) {
-            if (printed++) pf_buf_put_cstr(scan->out, " UNION ALL ");
-            put_read(scan, chosen, whole_count, with_keys, with_positions != 0);
-        }
+        printed = put_groups(scan, chosen, whole_count, with_keys, with_positions != 0, printed);
     }
     for (size_t i = 0; i < scan->count; i++) {
         const struct task_split *split = &scan->splits[i];
@@ -179,9 +237,10 @@ static size_t put_reads(const struct scan *scan, bool with_keys) {
     }
     for (size_t i = 0; i < scan->count && !with_keys; i++) {
         if (!scan->splits[i].held_as.len) continue;
+        const struct task_split *split = &scan->splits[i];
         pf_buf_put_cstr(scan->out, printed++ ? " UNION ALL SELECT " : "SELECT ");
-        put_columns(scan->out, scan->input);
-        pf_buf_printf(scan->out, " FROM %.*s", PF_STR_ARG(scan->splits[i].held_as));
+        put_columns(scan, &split, 1);
+        pf_buf_printf(scan->out, " FROM %.*s", PF_STR_ARG(split->held_as));
     }
     return printed;
 }
@@ -212,10 +271,12 @@ static void put_delete_files(const struct scan *scan, const struct task_delete *
         pf_buf_printf(out, "%spf_k%d", i ? ", " : "", deletes[0]->field_ids[i]);
     }
     for (size_t i = 0; i < count; i++) numbers[i] = deletes[i]->sequence_number;
-    put_number_of_file(out, numbers, count, "pf_sequence");
+    pf_buf_put_cstr(out, ", ");
+    put_number_of_file(out, numbers, count);
     for (size_t i = 0; i < count; i++) numbers[i] = deletes[i]->scope;
-    put_number_of_file(out, numbers, count, "pf_scope");
-    pf_buf_put_cstr(out, " FROM read_parquet([");
+    pf_buf_put_cstr(out, " AS pf_sequence, ");
+    put_number_of_file(out, numbers, count);
+    pf_buf_put_cstr(out, " AS pf_scope FROM read_parquet([");
     for (size_t i = 0; i < count; i++) {
         if (i) pf_buf_put_char(out, ',');
         put_quoted(out, deletes[i]->path, '\'');

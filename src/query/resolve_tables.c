@@ -4,6 +4,7 @@
 #include "query/query_internal.h"
 
 #include "base/buf.h"
+#include "query/describe_files.h"
 #include "query/metadata_tables.h"
 #include "query/scan_splits.h"
 #include "query/task.h"
@@ -14,7 +15,7 @@
 enum { MAX_VIEW_BYTES = 64 << 20 };
 
 static enum pf_code describe_columns(struct lake_table *lake, struct pf_arena *arena, struct pf_error *err) {
-    const struct pf_iceberg_schema *schema = lake->table->schema;
+    const struct pf_iceberg_schema *schema = lake->schema;
     lake->column_count = schema->field_count;
     lake->column_names = PF_ARENA_ARRAY(arena, pf_str, schema->field_count);
     lake->column_types = PF_ARENA_ARRAY(arena, pf_str, schema->field_count);
@@ -26,11 +27,21 @@ static enum pf_code describe_columns(struct lake_table *lake, struct pf_arena *a
                                  PF_STR_ARG(schema->fields[i].name));
         }
     }
-    struct pf_read_mapping mapping;
-    PF_TRY(pf_iceberg_read_mapping(lake->table->metadata, schema, NULL, 0, arena, &mapping, err));
-    if (!mapping.is_by_name) {
-        lake->read_options = pf_arena_printf(arena, ", schema := %.*s", PF_STR_ARG(mapping.schema_sql));
+    return PF_OK;
+}
+
+static enum pf_code choose_schema(struct lake_table *lake, struct pf_arena *arena, struct pf_error *err) {
+    lake->schema = lake->table->schema;
+    if (!lake->has_lineage) return PF_OK;
+    bool is_taken = pf_iceberg_schema_find(lake->schema, PF_ROW_ID_COLUMN) ||
+                    pf_iceberg_schema_find(lake->schema, PF_ROW_SEQUENCE_COLUMN);
+    if (is_taken) {
+        PF_FAIL(err, PF_UNSUPPORTED,
+                "table %.*s$rows: the table has a column of its own named _row_id or "
+                "_last_updated_sequence_number",
+                PF_STR_ARG(lake->table->full_name));
     }
+    lake->schema = pf_iceberg_schema_with_lineage(lake->schema, arena);
     return PF_OK;
 }
 
@@ -47,7 +58,8 @@ static enum pf_code load_table(struct pf_stack *stack, struct pf_table_id id, st
     if (code != PF_NOT_FOUND || !has_tail(&name)) return code;
     PF_TRY(pf_catalog_load(stack->catalog, (struct pf_table_id){id.space, name.table}, arena, &lake->table, err));
     if (name.state.len) PF_TRY(table_in_state(lake->table, name.state, arena, &lake->table, err));
-    lake->kind = name.kind;
+    lake->has_lineage = pf_str_equal_nocase(name.kind, PF_STR("rows"));
+    if (!lake->has_lineage) lake->kind = name.kind;
     lake->view_name = id.name;
     return PF_OK;
 }
@@ -68,9 +80,10 @@ static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, str
                                          PF_STR_ARG(lake.kind), snapshot_id, PF_STR_ARG(lake.table->metadata_path));
     } else {
         PF_TRY(pf_catalog_totals(stack->catalog, lake.table, &lake.totals, err));
+        PF_TRY(choose_schema(&lake, arena, err));
         PF_TRY(describe_columns(&lake, arena, err));
-        lake.scan_name = pf_arena_printf(arena, "%.*s@%lld.%d", PF_STR_ARG(lake.table->full_name), snapshot_id,
-                                         lake.table->schema->id);
+        lake.scan_name = pf_arena_printf(arena, "%.*s%s@%lld.%d", PF_STR_ARG(lake.table->full_name),
+                                         lake.has_lineage ? "$rows" : "", snapshot_id, lake.table->schema->id);
     }
     tables->size_bytes += lake.totals.size_bytes;
     PF_ARENA_PUSH(arena, tables->items, tables->count, *capacity) = lake;
@@ -114,7 +127,8 @@ enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *s
         enum pf_code code = add_table(stack, id, arena, &tables, &capacity, err);
         /* A CTE, a view of DuckDB, or unknown: the binder says so. A table without its metadata is another matter. */
         if (code == PF_INVALID) continue;
-        if (code == PF_NOT_FOUND && pf_catalog_exists(stack->catalog, base, &exists, NULL) == PF_OK && !exists) continue;
+        if (code == PF_NOT_FOUND && pf_catalog_exists(stack->catalog, base, &exists, NULL) == PF_OK && !exists)
+            continue;
         PF_TRY(code);
     }
     *out_tables = tables;
@@ -155,17 +169,22 @@ static enum pf_code local_view_sql(struct pf_stack *stack, const struct lake_tab
     PF_TRY(pf_catalog_plan_files(stack->catalog, lake->table, NULL, 0, arena, &files, err));
     struct stage_input input = {.kind = PF_INPUT_SCAN, .role = PF_ROLE_WHOLE};
     struct split_source source;
-    PF_TRY(scan_source_open(lake, &files, arena, &input, &source, err));
     input.column_count = lake->column_count;
     input.columns = PF_ARENA_ARRAY(arena, struct task_column, lake->column_count);
     for (size_t i = 0; i < lake->column_count; i++) {
         input.columns[i] = (struct task_column){lake->column_names[i], lake->column_types[i]};
     }
+    PF_TRY(scan_source_open(lake, &files, arena, &input, &source, err));
     scan_take_all(&source, arena, &input.splits, &input.split_count, &input.deletes);
-    struct stage_message stage = {.sql = PF_STR("SELECT * FROM ${0}"), .inputs = &input, .input_count = 1};
+    struct stage_message stage = {.sql = PF_STR("SELECT * FROM ${0}"), .inputs = &input, .input_count = 1}, described;
     struct task_input nothing = {0};
-    struct task_message task = {.inputs = &nothing, .input_count = 1};
-    return task_render_sql(&stage, &task, PF_STR_EMPTY, arena, out_sql, err);
+    struct task_message task = {.inputs = &nothing, .input_count = 1}, described_task;
+    struct pf_session *session;
+    PF_TRY(pf_session_open(stack->local_engine, &session, err));
+    enum pf_code code = describe_files(session, &stage, &task, arena, &described, &described_task, err);
+    pf_session_close(session);
+    PF_TRY(code);
+    return task_render_sql(&described, &described_task, PF_STR_EMPTY, arena, out_sql, err);
 }
 
 static struct defined_view *find_view_locked(struct pf_stack *stack, pf_str full_name) {
@@ -177,7 +196,8 @@ static struct defined_view *find_view_locked(struct pf_stack *stack, pf_str full
 
 static enum pf_code define_local_view_locked(struct pf_stack *stack, const struct lake_table *lake,
                                              struct pf_arena *arena, struct pf_error *err) {
-    pf_str full_name = pf_arena_printf(arena, "%.*s.%.*s", PF_STR_ARG(lake->table->id.space), PF_STR_ARG(lake->view_name));
+    pf_str full_name =
+        pf_arena_printf(arena, "%.*s.%.*s", PF_STR_ARG(lake->table->id.space), PF_STR_ARG(lake->view_name));
     struct defined_view *view = find_view_locked(stack, full_name);
     if (view && pf_str_equal(view->scan_name, lake->scan_name)) return PF_OK;
     pf_str sql;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "query/describe_files.h"
 
 /* The outputs of one input: all producers, or this task's share of them. */
 static enum pf_code decode_outputs(const struct stage_input *input, const struct task_input *share,
@@ -70,8 +71,11 @@ void unbind_inputs(struct pf_exchange *exchange, size_t input_count, pf_str pref
 
 static enum pf_code copy_fragment(const struct task_run *run, pf_str path, struct pf_arena *arena,
                                   struct pf_error *err) {
+    struct stage_message stage;
+    struct task_message task;
     pf_str fragment;
-    PF_TRY(task_render_sql(run->stage, run->task, run->prefix, arena, &fragment, err));
+    PF_TRY(describe_files(run->session, run->stage, run->task, arena, &stage, &task, err));
+    PF_TRY(task_render_sql(&stage, &task, run->prefix, arena, &fragment, err));
     pf_str sql = pf_arena_printf(
         arena, "COPY (%.*s) TO %s (FORMAT exchange, OUTPUT %s, PARTITIONS %d%s%s, PER_THREAD_OUTPUT true)",
         PF_STR_ARG(fragment), sql_quote_text(path, arena).ptr, sql_quote_text(run->prefix, arena).ptr,

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/scan_splits.h"
 
+#include "base/json.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MAX_CONSTANTS_BYTES = 1 << 20 };
 
 /* ---- keys of equality deletes ---- */
 
@@ -53,14 +58,53 @@ static enum pf_code add_key(const struct lake_table *lake, int id, struct pf_are
     return PF_OK;
 }
 
-/* Dropped columns are read too where deletes ask for them. */
-static enum pf_code add_dropped(const struct lake_table *lake, const struct key_list *keys, struct pf_arena *arena,
-                                struct stage_input *input, struct pf_error *err) {
+/* ---- how files are read ---- */
+
+/* The schema that every file's columns become: the input's columns, then the keys under names of their own. */
+static enum pf_code read_by_file(const struct lake_table *lake, struct pf_arena *arena, struct stage_input *input,
+                                 struct pf_error *err) {
+    struct pf_iceberg_schema schema = {.field_count = input->column_count + input->key_count};
+    struct pf_iceberg_field *fields = PF_ARENA_ARRAY(arena, struct pf_iceberg_field, schema.field_count);
+    for (size_t i = 0; i < input->column_count; i++) {
+        const struct pf_iceberg_field *field = pf_iceberg_schema_find(lake->schema, input->columns[i].name);
+        if (!field) PF_FAIL(err, PF_BUG, "no column '%.*s'", PF_STR_ARG(input->columns[i].name));
+        fields[i] = *field;
+    }
+    for (size_t i = 0; i < input->key_count; i++) {
+        bool is_dropped;
+        struct pf_iceberg_field *field = &fields[input->column_count + i];
+        *field = *find_key_field(lake, input->keys[i].field_id, &is_dropped);
+        field->name = pf_arena_printf(arena, "pf_k%d", input->keys[i].field_id);
+    }
+    schema.fields = fields;
+    input->schema_json = pf_iceberg_schema_json(&schema, arena);
+    input->name_mapping = pf_iceberg_name_mapping(lake->table->metadata);
+    return PF_OK;
+}
+
+/* By name, by field id or by file; by file only if it is for the sake of a column that is wanted. */
+static enum pf_code choose_reading(const struct lake_table *lake, const struct key_list *keys, struct pf_arena *arena,
+                                   struct stage_input *input, struct pf_error *err) {
+    const struct pf_table_metadata *metadata = lake->table->metadata;
     struct pf_read_mapping mapping;
-    if (!keys->dropped_count) return PF_OK;
-    PF_TRY(pf_iceberg_read_mapping_dropped(lake->table->metadata, lake->table->schema, keys->dropped,
-                                           keys->dropped_count, arena, &mapping, err));
-    input->read_options = pf_arena_printf(arena, ", schema := %.*s", PF_STR_ARG(mapping.schema_sql));
+    pf_str *wanted = PF_ARENA_ARRAY(arena, pf_str, input->column_count + keys->count + 1);
+    size_t wanted_count = 0;
+    for (size_t i = 0; i < input->column_count; i++) wanted[wanted_count++] = input->columns[i].name;
+    for (size_t i = 0; i < keys->count; i++) wanted[wanted_count++] = keys->items[i].column;
+    PF_TRY(pf_iceberg_read_mapping(metadata, lake->schema, NULL, 0, arena, &mapping, err));
+    if (mapping.is_by_file) {
+        PF_TRY(pf_iceberg_read_mapping(metadata, lake->schema, wanted, wanted_count, arena, &mapping, err));
+    }
+    if (mapping.is_by_file) return read_by_file(lake, arena, input, err);
+    if (keys->dropped_count) {
+        PF_TRY(pf_iceberg_read_mapping_dropped(metadata, lake->schema, keys->dropped, keys->dropped_count, arena,
+                                               &mapping, err));
+        if (mapping.is_by_file) return read_by_file(lake, arena, input, err);
+    }
+    input->read_options = PF_STR_EMPTY;
+    if (!mapping.is_by_name) {
+        input->read_options = pf_arena_printf(arena, ", schema := %.*s", PF_STR_ARG(mapping.schema_sql));
+    }
     return PF_OK;
 }
 
@@ -120,9 +164,8 @@ static enum pf_code check_names(const struct lake_table *lake, struct pf_error *
 
 enum pf_code scan_source_open(const struct lake_table *lake, const struct pf_file_list *files, struct pf_arena *arena,
                               struct stage_input *input, struct split_source *out_source, struct pf_error *err) {
-    struct split_source source = {.files = files};
+    struct split_source source = {.files = files, .metadata = lake->table->metadata};
     struct key_list keys = {0};
-    input->read_options = lake->read_options;
     if (files->delete_count) {
         PF_TRY(check_names(lake, err));
         source.deletes.items = PF_ARENA_ARRAY(arena, struct task_delete, files->delete_count);
@@ -130,25 +173,64 @@ enum pf_code scan_source_open(const struct lake_table *lake, const struct pf_fil
         for (size_t i = 0; i < files->delete_count; i++) {
             PF_TRY(convert_delete(lake, &files->deletes[i], arena, &keys, &source.deletes.items[i], err));
         }
-        PF_TRY(add_dropped(lake, &keys, arena, input, err));
         input->keys = keys.items;
         input->key_count = keys.count;
     }
+    input->has_lineage = lake->has_lineage;
+    PF_TRY(choose_reading(lake, &keys, arena, input, err));
+    source.has_constants = input->schema_json.len > 0;
+    source.has_more = source.has_constants || lake->has_lineage;
+    source.arena = arena;
     *out_source = source;
     return PF_OK;
 }
 
 /* ---- splits ---- */
 
+/* Values of identity fields of the file's partition. Bytes have no text that casts back: they are left out. */
+static pf_str constants_of(const struct split_source *source, const struct pf_data_file *file) {
+    const struct pf_partition_spec *spec = pf_table_metadata_spec(source->metadata, file->spec_id);
+    struct pf_buf buf;
+    struct pf_json_out json;
+    size_t count = 0;
+    pf_buf_init(&buf, MAX_CONSTANTS_BYTES);
+    pf_json_begin(&json, &buf);
+    pf_json_open_object(&json);
+    for (size_t i = 0; spec && i < spec->field_count && i < file->partition_count; i++) {
+        const struct pf_partition_field *field = &spec->fields[i];
+        char key[16];
+        const struct pf_iceberg_type *type = pf_table_metadata_type_of(source->metadata, field->source_id);
+        bool is_bytes = type && (type->kind == PF_ICEBERG_BINARY || type->kind == PF_ICEBERG_FIXED);
+        if (field->transform.kind != PF_TRANSFORM_IDENTITY || !type || is_bytes) continue;
+        pf_str text = pf_partition_value_text(source->metadata, field, file->partition[i], source->arena);
+        snprintf(key, sizeof key, "%d", field->source_id);
+        pf_json_key(&json, key);
+        if (file->partition[i].ptr) {
+            pf_json_put_str(&json, text);
+        } else {
+            pf_json_put_null(&json);
+        }
+        count++;
+    }
+    pf_json_close_object(&json);
+    pf_str text = count && !buf.failed ? pf_arena_str(source->arena, pf_buf_view(&buf)) : PF_STR_EMPTY;
+    pf_buf_clear(&buf);
+    return text;
+}
+
 struct task_split scan_split(const struct split_source *source, const struct pf_scan_file *file, int64_t first_row,
                              int64_t last_row) {
     struct task_split split = {
         .path = file->local_path.len ? file->local_path : file->path, .first_row = first_row, .last_row = last_row};
+    if (source->has_more || file->delete_count) {
+        split.data_path = file->path;
+        split.sequence_number = file->entry->sequence_number;
+        split.first_row_id = file->entry->first_row_id;
+        if (source->has_constants) split.constants_json = constants_of(source, file->entry);
+    }
     if (source->deletes.count && file->delete_count) {
         split.deletes = (uint32_t *)(uintptr_t)file->deletes;
         split.delete_count = file->delete_count;
-        split.data_path = file->path;
-        split.sequence_number = file->entry->sequence_number;
         split.scope = file->scope;
     }
     return split;

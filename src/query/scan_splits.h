@@ -10,10 +10,13 @@
 struct split_source {
     const struct pf_file_list *files;
     struct task_deletes deletes; /* in the order of files->deletes */
+    const struct pf_table_metadata *metadata;
+    bool has_more, has_constants; /* splits say more of their files than where they are */
+    struct pf_arena *arena;
 };
 
-/* Sets what `input` says about reading the table's files: options, and the keys of equality deletes. PF_UNSUPPORTED
- * where deletes can't be applied. */
+/* Sets what `input`, whose columns are set, says about reading the table's files: by name, by id or by file, and the keys
+ * of equality deletes. PF_UNSUPPORTED where deletes can't be applied. */
 enum pf_code scan_source_open(const struct lake_table *lake, const struct pf_file_list *files, struct pf_arena *arena,
                               struct stage_input *input, struct split_source *out_source, struct pf_error *err)
     PF_MUST_CHECK;

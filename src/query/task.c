@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "query/render_scan.h"
 
-enum { MAX_MESSAGE_BYTES = 64 << 20 };
+enum { MAX_MESSAGE_BYTES = 64 << 20, SPLIT_MEMBERS = 8 /* before its deletes */ };
 
 /* ---- encode ---- */
 
@@ -13,9 +13,11 @@ static void put_split(struct pf_json_out *out, const struct task_split *split) {
     pf_json_put_str(out, split->path);
     pf_json_put_i64(out, split->first_row);
     pf_json_put_i64(out, split->last_row);
-    if (split->delete_count) {
+    if (split->data_path.len) {
         pf_json_put_str(out, split->data_path);
         pf_json_put_i64(out, split->sequence_number);
+        pf_json_put_i64(out, split->first_row_id);
+        pf_json_put_str(out, split->constants_json);
         pf_json_put_i64(out, split->scope);
         for (size_t i = 0; i < split->delete_count; i++) pf_json_put_i64(out, split->deletes[i]);
     }
@@ -73,6 +75,11 @@ static void put_stage_input(struct pf_json_out *out, const struct stage_input *i
         }
         pf_json_close_array(out);
         put_splits(out, input->splits, input->split_count, &input->deletes);
+        if (input->has_lineage) pf_json_field_bool(out, "lineage", true);
+        if (input->schema_json.len) {
+            pf_json_field_str(out, "schema", input->schema_json);
+            pf_json_field_str(out, "name_mapping", input->name_mapping);
+        }
         pf_json_key(out, "keys");
         pf_json_open_array(out);
         for (size_t i = 0; i < input->key_count; i++) put_key(out, &input->keys[i]);
@@ -150,10 +157,10 @@ pf_str task_result_encode(const struct task_result *result, struct pf_arena *are
 static enum pf_code get_split(pf_json *json, size_t delete_count, struct pf_arena *arena, struct task_split *split,
                               struct pf_error *err) {
     struct pf_json_each part = pf_json_each(json);
-    if (part.count != 3 && part.count < 7) {
+    if (part.count != 3 && part.count < SPLIT_MEMBERS) {
         PF_FAIL(err, PF_INVALID, "task message: a split has %zu members", part.count);
     }
-    split->delete_count = part.count > 6 ? part.count - 6 : 0;
+    split->delete_count = part.count > SPLIT_MEMBERS ? part.count - SPLIT_MEMBERS : 0;
     split->deletes = PF_ARENA_ARRAY(arena, uint32_t, split->delete_count);
     while (pf_json_next(&part)) {
         int64_t number = pf_json_as_i64(part.value, -1);
@@ -163,13 +170,15 @@ static enum pf_code get_split(pf_json *json, size_t delete_count, struct pf_aren
         case 2: split->last_row = number; break;
         case 3: split->data_path = pf_json_as_str(part.value, PF_STR_EMPTY); break;
         case 4: split->sequence_number = number; break;
-        case 5: split->scope = (int)number; break;
+        case 5: split->first_row_id = number; break;
+        case 6: split->constants_json = pf_json_as_str(part.value, PF_STR_EMPTY); break;
+        case 7: split->scope = (int)number; break;
         default:
             if (number < 0 || (uint64_t)number >= delete_count) {
                 PF_FAIL(err, PF_INVALID, "task message: a split has delete %lld of %zu", (long long)number,
                         delete_count);
             }
-            split->deletes[part.index - 6] = (uint32_t)number;
+            split->deletes[part.index - SPLIT_MEMBERS] = (uint32_t)number;
         }
     }
     if (split->path.len == 0) PF_FAIL(err, PF_INVALID, "task message: a split has no path");
@@ -248,6 +257,9 @@ static enum pf_code get_stage_input(pf_json *object, struct pf_arena *arena, str
     input->read_options = pf_json_get_str(object, "options", PF_STR_EMPTY);
     input->outputs_json = pf_json_get_str(object, "outputs", PF_STR_EMPTY);
     input->partition_count = (int)pf_json_get_i64(object, "partitions", 1);
+    input->has_lineage = pf_json_get_bool(object, "lineage", false);
+    input->schema_json = pf_json_get_str(object, "schema", PF_STR_EMPTY);
+    input->name_mapping = pf_json_get_str(object, "name_mapping", PF_STR_EMPTY);
     pf_json *columns = pf_json_get(object, "columns");
     input->column_count = pf_json_count(columns) / 2;
     input->columns = PF_ARENA_ARRAY(arena, struct task_column, input->column_count);

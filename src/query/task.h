@@ -20,9 +20,13 @@ struct task_split {
     int64_t first_row, last_row;
     uint32_t *deletes; /* positions in the task_deletes beside the splits */
     size_t delete_count;
-    pf_str data_path; /* the file as the table's metadata names it */
-    int64_t sequence_number;
+    pf_str data_path;                      /* the file as the table's metadata names it */
+    int64_t sequence_number, first_row_id; /* first_row_id -1: none */
     int scope;
+    pf_str constants_json; /* {"<field id>": "text" | null}: of the partition, where files may leave it out */
+    /* Not sent: set by describe_files where the input has a schema_json. */
+    const pf_str *expressions; /* by its fields */
+    pf_str signature;          /* the same for files that can be read together */
     pf_str held_as; /* a table that holds its columns in memory; empty: read the file. Not sent: the worker knows */
 };
 
@@ -59,6 +63,9 @@ struct stage_input {
     struct task_deletes deletes; /* of `splits` */
     struct task_key *keys;
     size_t key_count;
+    bool has_lineage; /* the last two columns are _row_id and _last_updated_sequence_number */
+    /* Not empty: every file is asked for its columns, which become those of this schema: the columns, then the keys. */
+    pf_str schema_json, name_mapping;
     /* PF_INPUT_DATASET */
     pf_str outputs_json; /* array of strings: what each producer published */
     int partition_count;

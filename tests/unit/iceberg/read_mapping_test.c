@@ -53,7 +53,7 @@ TEST(tables_that_never_changed_are_read_by_name) {
     struct pf_read_mapping mapping;
     CHECK_OK(map(test, A_INT "," S_STRUCT, A_INT "," S_STRUCT, "", &mapping));
     CHECK_TRUE(mapping.is_by_name);
-    CHECK_OK(map(test, A_INT "," B_INT, B_INT "," A_INT, "\"schema.name-mapping.default\":\"[]\"", &mapping));
+    CHECK_OK(map(test, A_INT "," B_INT, B_INT "," A_INT, "", &mapping));
     CHECK_TRUE(mapping.is_by_name);
 }
 
@@ -75,8 +75,9 @@ TEST(names_that_other_writers_change_are_read_by_field_id) {
     CHECK_OK(map(test, ITS, ITS, "", &mapping));
     CHECK_FALSE(mapping.is_by_name);
     CHECK_OK(map(test, ITS "," S_ODD, ITS "," S_ODD, "", &mapping));
-    CHECK_TRUE(mapping.is_by_name);
-    CHECK_FAILS(map(test, A_INT, ITS "," S_ODD, "", &mapping), PF_UNSUPPORTED, "names with blanks");
+    CHECK_TRUE(mapping.is_by_file);
+    CHECK_OK(map(test, A_INT, ITS "," S_ODD, "", &mapping));
+    CHECK_TRUE(mapping.is_by_file);
 }
 
 TEST(defaults_are_text_of_one_type) {
@@ -96,16 +97,18 @@ TEST(only_wanted_columns_need_a_mapping) {
     const struct pf_iceberg_schema *schema = pf_table_metadata_current_schema(metadata);
     struct pf_read_mapping mapping;
     pf_str wanted[] = {PF_STR("B")};
-    CHECK_FAILS(pf_iceberg_read_mapping(metadata, schema, NULL, 0, test->arena, &mapping, &test->err), PF_UNSUPPORTED,
-                "inside column s was changed too");
+    CHECK_OK(pf_iceberg_read_mapping(metadata, schema, NULL, 0, test->arena, &mapping, &test->err));
+    CHECK_TRUE(mapping.is_by_file);
     CHECK_OK(pf_iceberg_read_mapping(metadata, schema, wanted, 1, test->arena, &mapping, &test->err));
     CHECK_STR(mapping.schema_sql, "MAP{2: {name: 'b', type: 'INTEGER', default_value: NULL::VARCHAR}}");
     CHECK_OK(pf_iceberg_read_mapping(metadata, schema, wanted, 0, test->arena, &mapping, &test->err));
     CHECK_STR(mapping.schema_sql, "MAP{1: {name: 'a', type: 'INTEGER', default_value: NULL::VARCHAR}}");
 }
 
-TEST(changed_tables_with_a_name_mapping_are_refused) {
+TEST(files_of_tables_with_a_name_mapping_are_asked) {
     struct pf_read_mapping mapping;
-    CHECK_FAILS(map(test, A_INT, A_LONG, "\"schema.name-mapping.default\":\"[]\"", &mapping), PF_UNSUPPORTED,
-                "name mapping");
+    CHECK_OK(map(test, A_INT, A_LONG, "\"schema.name-mapping.default\":\"[]\"", &mapping));
+    CHECK_TRUE(mapping.is_by_file);
+    CHECK_OK(map(test, A_INT, A_INT, "\"schema.name-mapping.default\":\"[]\"", &mapping));
+    CHECK_TRUE(mapping.is_by_file && !mapping.is_by_name);
 }

@@ -204,8 +204,8 @@ TEST(deleted_rows_survive_the_way_to_a_worker_and_become_conditions_and_anti_joi
 
 TEST(a_split_with_a_delete_that_is_not_there_is_refused) {
     struct task_message task;
-    CHECK_FAILS(task_message_decode(PF_STR("[{\"splits\":[[\"/a\",0,-1,\"x\",1,0,0]],\"deletes\":[]}]"), test->arena,
-                                    &task, &test->err),
+    CHECK_FAILS(task_message_decode(PF_STR("[{\"splits\":[[\"/a\",0,-1,\"x\",1,-1,\"\",0,0]],\"deletes\":[]}]"),
+                                    test->arena, &task, &test->err),
                 PF_INVALID, "a split has delete 0 of 0");
     CHECK_FAILS(
         task_message_decode(PF_STR("[{\"splits\":[],\"deletes\":[[7,\"/a\"]]}]"), test->arena, &task, &test->err),
