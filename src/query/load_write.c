@@ -126,6 +126,21 @@ static enum pf_code take_files(const struct load_write *write, const struct pf_c
 
 /* ---- COPY ---- */
 
+/* Binary values at the top level. */
+static bool has_blobs(const struct pf_iceberg_schema *schema) {
+    for (size_t i = 0; i < schema->field_count; i++) {
+        enum pf_iceberg_kind kind = schema->fields[i].type->kind;
+        if (kind == PF_ICEBERG_BINARY || kind == PF_ICEBERG_FIXED) return true;
+    }
+    return false;
+}
+
+/* Bloom filters serve `column = constant`. DuckDB 1.5 asks those of a BLOB for the constant's text, in which bytes beyond
+ * ASCII are escaped, and skips row groups that have the value. Writing them is all columns or none. */
+static const char *bloom_option(const struct load_write *write) {
+    return has_blobs(write->table->schema) ? ", WRITE_BLOOM_FILTER false" : "";
+}
+
 static pf_str copy_sql(const struct load_write *write, struct pf_arena *arena) {
     pf_str directory = sql_quote_text(write->directory, arena);
     pf_str pattern = sql_quote_text(pf_arena_printf(arena, "%.*s-{i}", PF_STR_ARG(write->file_prefix)), arena);
@@ -134,9 +149,10 @@ static pf_str copy_sql(const struct load_write *write, struct pf_arena *arena) {
     return pf_arena_printf(arena,
                            "COPY (%.*s) TO %.*s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, "
                            "FILE_SIZE_BYTES %lld, FILENAME_PATTERN %.*s, OVERWRITE_OR_IGNORE, FIELD_IDS %.*s, "
-                           "RETURN_STATS)",
+                           "RETURN_STATS%s)",
                            PF_STR_ARG(write->select_sql), PF_STR_ARG(directory), ROW_GROUP_ROWS,
-                           (long long)write->file_size_bytes, PF_STR_ARG(pattern), PF_STR_ARG(ids));
+                           (long long)write->file_size_bytes, PF_STR_ARG(pattern), PF_STR_ARG(ids),
+                           bloom_option(write));
 }
 
 static enum pf_code run_copy(const struct load_write *write, struct pf_arena *arena, struct files *files,

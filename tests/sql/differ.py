@@ -91,7 +91,8 @@ class Bench:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def set_table(self, table, replace=False):
-        """Makes the files of a table, a view on them for plain DuckDB, and a table of the stack, one load a file."""
+        """Makes the files of a table, a view on them for plain DuckDB, and a table of the stack, one load a file. No Bloom
+        filters: DuckDB 1.5 finds no BLOB by them whose bytes are not ASCII."""
         self.version += 1
         folder = self.folder / f"{table.name}.{self.version}"
         folder.mkdir()
@@ -102,7 +103,7 @@ class Bench:
             for statement in TableData(table.name, table.columns, [rows]).inserts():
                 scratch.execute(statement)
             files.append(folder / f"{at}.parquet")
-            scratch.execute(f"COPY {table.name} TO '{files[-1]}' (FORMAT parquet)")
+            scratch.execute(f"COPY {table.name} TO '{files[-1]}' (FORMAT parquet, WRITE_BLOOM_FILTER false)")
         scratch.close()
         self.files[table.name] = files
         self.plain.define(table.name, files)
@@ -144,7 +145,8 @@ class Bench:
         try:
             answer = self.stack.query(sql, route or self.route, OUR_LIMIT_S)
         except QueryError as failure:
-            if reference is None and failure.code not in ("BUG", "REMOTE", "TIMEOUT"):
+            is_alike = failure.code not in ("BUG", "REMOTE", "TIMEOUT") or str(shape) in failure.message
+            if reference is None and is_alike:
                 return None, failure
             told = f"; plain DuckDB: {shape}" if reference is None else ""
             return (

@@ -344,3 +344,7 @@ WITH w AS NOT MATERIALIZED (SELECT key, quantile_disc(id, 0.5) AS q, string_agg(
 SELECT a.q, a.t FROM w a WHERE NOT EXISTS (SELECT 1 FROM (SELECT b.key AS c FROM nulls n RIGHT JOIN w b ON n.key = b.q ORDER BY c LIMIT 100 OFFSET 3) t WHERE a.q = t.c);
 -- name: count_if_over_no_rows
 SELECT count_if(id > 3) AS a, countif(flag) AS b, count(id) AS c, (SELECT count_if(flag) FROM nulls) AS d FROM nulls WHERE id < 0;
+-- name: blobs_beyond_ascii_are_found
+SELECT count(*) AS n, count(DISTINCT b) AS d FROM many_blobs WHERE b = '\xE6\x97'::BLOB OR b IN ('\x00\xFF'::BLOB);
+-- name: blobs_beyond_ascii_are_joined
+SELECT m.id, o.id AS o FROM many_blobs m JOIN blobs o ON m.b = o.b WHERE o.id = 1 AND m.id < 100;

@@ -79,6 +79,9 @@ SELECT * FROM (
            (3, 'plain'::BLOB, '12345678-1234-5678-1234-567812345678'), (4, NULL, NULL), (5, '\x00\xFF\x7F'::BLOB, '80000000-0000-0000-0000-000000000000')
 ) t(id, b, u);
 
+CREATE TABLE many_blobs AS
+SELECT i::INTEGER AS id, ['\x00\xFF'::BLOB, '\xE6\x97'::BLOB, 'plain'::BLOB, '\x00\xFF\x7F'::BLOB, ''::BLOB][1 + i % 5] AS b FROM range(400) t(i);
+
 -- All rows have one key: every row goes to one partition.
 CREATE TABLE skewed AS
 SELECT i::BIGINT AS id, CASE WHEN i < 19000 THEN 1 ELSE i END::BIGINT AS key, 'value ' || (i % 11) AS name
