@@ -83,6 +83,14 @@ enum pf_option_type {
     X(RUNS)                                                                                                            \
     X(DATA)                                                                                                            \
     X(QUERY_DIR)                                                                                                       \
+    X(BENCH_FORMAT)                                                                                                    \
+    X(TASKS)                                                                                                           \
+    X(PRETENDED_WORKERS)                                                                                               \
+    X(TASK_TIME)                                                                                                       \
+    X(FUNCTIONS)                                                                                                       \
+    X(FUNCTION_MEMORY)                                                                                                 \
+    X(COLD)                                                                                                            \
+    X(MEDIUM)                                                                                                          \
     X(JSON)                                                                                                            \
     X(HELP_FORMAT)                                                                                                     \
     X(HELP)

@@ -154,7 +154,7 @@ static size_t count_splits(const struct task_message *task) {
     return count;
 }
 
-/* Splits of a stage are cut alike: one counts as much as another, unless its rows are known. */
+/* Splits of a stage are cut alike: one counts as much as another. */
 static struct affinity_item item_of(const struct task_message *task, struct pf_arena *arena) {
     struct affinity_item item = {.file_count = count_splits(task)};
     struct affinity_file *files = PF_ARENA_ARRAY(arena, struct affinity_file, item.file_count);

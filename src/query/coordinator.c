@@ -128,6 +128,7 @@ static enum pf_code take_events(struct run *run, struct pf_error *err) {
 
 static enum pf_code check_fleet(struct run *run, struct pf_error *err) {
     struct pf_fleet_status status;
+    if (!run->stack->fleet) return PF_OK; /* workers are somebody else's */
     pf_fleet_get_status(run->stack->fleet, "engine", &status);
     if (run->lost_before < 0) run->lost_before = status.lost;
     if (status.lost - run->lost_before <= MAX_LOST_IN_A_ROW) return PF_OK;
@@ -188,7 +189,7 @@ static enum pf_code take_care(struct run *run, struct pf_error *err) {
                               err);
 }
 
-static enum pf_code wait_for_stages(struct run *run, struct pf_error *err) {
+enum pf_code run_wait_for_stages(struct run *run, struct pf_error *err) {
     size_t wanted = run_tasks_left(run);
     run->quiet_cares = run->idle_cares = 0;
     if (wanted) PF_TRY(stack_wake_workers(run->stack, wanted > 1000 ? 1000 : (int)wanted, err));
@@ -215,7 +216,7 @@ static enum pf_code run_stages(struct run *run, const struct pf_stage *stages, s
         }
         run->silent_since_ms = 0;
     }
-    PF_TRY(wait_for_stages(run, err));
+    PF_TRY(run_wait_for_stages(run, err));
     for (size_t i = 0; i < count; i++) {
         struct pf_dataset dataset = dataset_of(&made[i]->output, &stages[i], run->arena);
         run->plan = pf_planner_replace(run->plan, &stages[i], &dataset, run->arena);
@@ -259,14 +260,14 @@ static enum pf_code run_last(struct run *run, const struct pf_fragment *fragment
         if (code == PF_OK) return PF_OK;
         stop_last(run->query);
         PF_TRY(lineage_mend_last(run, fragment, err));
-        PF_TRY(wait_for_stages(run, err));
+        PF_TRY(run_wait_for_stages(run, err));
     }
 }
 
 enum pf_code coordinate_again(struct pf_query *query, struct pf_error *err) {
     stop_last(query);
     PF_TRY(lineage_mend_last(query->run, query->last, err));
-    PF_TRY(wait_for_stages(query->run, err));
+    PF_TRY(run_wait_for_stages(query->run, err));
     return run_last(query->run, query->last, err);
 }
 

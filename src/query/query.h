@@ -104,6 +104,30 @@ enum pf_code pf_worker_open(pf_str event_json, struct pf_worker **out_worker, st
 enum pf_code pf_worker_run(struct pf_worker *worker, struct pf_error *err) PF_MUST_CHECK;
 struct pf_worker *pf_worker_close(struct pf_worker *worker);
 
+/* The coordinator and the queue at work with workers that only pretend: for `puffindb bench scheduler`. */
+struct pf_simulation_options {
+    pf_str redis_url;     /* empty: one of our own, in run_path */
+    const char *run_path; /* made if missing */
+    int tasks, workers, runs;
+    int64_t task_us;   /* how long a worker sleeps for a task, give or take a fifth */
+    double slow_tasks; /* share of tasks that take ten times as long */
+    uint64_t seed;
+};
+struct pf_simulation_run {
+    double push_ms, wall_ms; /* until all tasks are queued; until the last result is with the coordinator */
+    double coordinator_cpu_ms;
+    int kept_tasks, home_tasks, reads, warm_reads, second_attempts;
+};
+struct pf_simulation {
+    struct pf_simulation_run *runs;
+    int run_count;
+    double claim_p50_ms, claim_p99_ms;
+    /* Of Redis: commands sent, round trips they took, bytes in and out, processor time. */
+    double commands_per_task, round_trips_per_task, bytes_per_task, redis_us_per_task;
+};
+enum pf_code pf_simulate(const struct pf_simulation_options *options, struct pf_arena *arena,
+                         struct pf_simulation *out_simulation, struct pf_error *err) PF_MUST_CHECK;
+
 /* Files -> Iceberg table. Appends if the table exists (the columns must fit), creates it otherwise. */
 struct pf_load_options {
     pf_str table;        /* [namespace.]name */

@@ -74,6 +74,9 @@ struct run {
 /* The tasks of a stage, not queued yet. Results from before this coordinator count. */
 enum pf_code stage_run_make(struct run *run, const struct pf_stage *stage, struct stage_run **out_stage,
                             struct pf_error *err) PF_MUST_CHECK;
+/* The same for tasks that are there already; `arena` becomes the stage's. */
+enum pf_code stage_run_add(struct run *run, const struct pf_stage *stage, const struct task_list *list,
+                           struct pf_arena *arena, struct stage_run **out_stage, struct pf_error *err) PF_MUST_CHECK;
 /* Queues the tasks that are wanted. `is_again`: the stage was pushed before; its inputs may have changed, its tasks
  * may have run. */
 enum pf_code stage_run_push(struct run *run, struct stage_run *stage, bool is_again, struct pf_error *err)
@@ -90,6 +93,11 @@ size_t run_tasks_left(const struct run *run);
 /* The part of the record that a stage has; NULL if there is none. With the stack's mutex held. */
 struct stage_progress *run_progress_locked(struct run *run, int stage_id);
 void run_count_retry(struct run *run, int stage_id);
+
+/* ---- coordinator.c ---- */
+
+/* Until no stage has tasks left; takes care of the query meanwhile. */
+enum pf_code run_wait_for_stages(struct run *run, struct pf_error *err) PF_MUST_CHECK;
 
 /* ---- lineage.c ---- */
 

@@ -442,6 +442,7 @@ enum pf_code stack_need_fleet(struct pf_stack *stack, struct pf_error *err) {
 }
 
 enum pf_code stack_wake_workers(struct pf_stack *stack, int count, struct pf_error *err) {
+    if (!stack->fleet) return PF_OK; /* they are simulated */
     if (count > stack->options.worker_count) count = stack->options.worker_count;
     return pf_fleet_ensure(stack->fleet, "engine", count, stack->worker_event, err);
 }

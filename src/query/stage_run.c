@@ -176,11 +176,18 @@ static pf_str make_mark(const struct stage_run *stage) {
 enum pf_code stage_run_make(struct run *run, const struct pf_stage *stage, struct stage_run **out_stage,
                             struct pf_error *err) {
     struct pf_arena *arena = pf_arena_new(run->arena, "stage");
-    struct stage_run *made = PF_ARENA_NEW(arena, struct stage_run);
     struct stage_outputs outputs = run_outputs(run, arena);
+    struct task_list list;
+    PF_TRY(make_tasks(run->stack, &run->query->tables, &outputs, stage, arena, &list, err));
+    return stage_run_add(run, stage, &list, arena, out_stage, err);
+}
+
+enum pf_code stage_run_add(struct run *run, const struct pf_stage *stage, const struct task_list *list,
+                           struct pf_arena *arena, struct stage_run **out_stage, struct pf_error *err) {
+    struct stage_run *made = PF_ARENA_NEW(arena, struct stage_run);
     made->arena = arena;
     made->stage = stage;
-    PF_TRY(make_tasks(run->stack, &run->query->tables, &outputs, stage, arena, &made->list, err));
+    made->list = *list;
     size_t count = made->left = made->list.count;
     made->payloads = PF_ARENA_ARRAY(arena, pf_str, count);
     made->tasks = PF_ARENA_ARRAY(arena, struct task_state, count);

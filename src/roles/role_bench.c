@@ -10,6 +10,7 @@
 #include "catalog/catalog.h"
 #include "roles/bench_data.h"
 #include "roles/bench_rows.h"
+#include "roles/bench_scheduler.h"
 
 #include <unistd.h>
 
@@ -261,14 +262,18 @@ static int run_bench(struct pf_role_call *call) {
     struct pf_error err = {0};
     bool wanted[TPCH_QUERY_COUNT + 1];
     bool is_tpch = config->argument_count == 1 && pf_str_equal(pf_str_from_cstr(config->arguments[0]), PF_STR("tpch"));
-    if (!is_tpch) return report_misuse("bench", "expected the name of a benchmark: tpch");
+    bool is_scheduler =
+        config->argument_count == 1 && pf_str_equal(pf_str_from_cstr(config->arguments[0]), PF_STR("scheduler"));
+    if (is_scheduler) return run_bench_scheduler(call);
+    if (!is_tpch) return report_misuse("bench", "expected the name of a benchmark: tpch or scheduler");
     if (read_query_list(pf_config_text(config, PF_CONFIG_QUERIES), wanted, &err) != PF_OK) {
         return report_misuse("bench", "%s", err.message);
     }
     struct bench bench = {.config = config,
                           .arena = call->arena,
                           .route = PF_ROUTE_FLEET,
-                          .is_json = pf_config_number(config, PF_CONFIG_JSON) != 0,
+                          .is_json = pf_config_number(config, PF_CONFIG_JSON) != 0 ||
+                                     pf_str_equal(pf_config_text(config, PF_CONFIG_BENCH_FORMAT), PF_STR("json")),
                           .shows_progress = wants_progress(config)};
     if (pf_config_is_given(config, PF_CONFIG_ROUTE) &&
         !pf_route_from(pf_config_text(config, PF_CONFIG_ROUTE), &bench.route)) {
@@ -293,14 +298,23 @@ const struct pf_role pf_role_bench = {
     "bench",
     PF_FOR_BENCH,
     "plain DuckDB and this, side by side",
-    "bench tpch [OPTIONS]",
-    "Runs the 22 queries of TPC-H on plain DuckDB over Parquet files and on the stack over a lake that they were "
+    "bench tpch|scheduler [OPTIONS]",
+    "tpch runs the 22 queries of TPC-H on plain DuckDB over Parquet files and on the stack over a lake that they were "
     "loaded\n"
     "into, checks that the results are equal, and prints both times. Route fleet unless --route says otherwise; "
     "without\n"
-    "--store-url the lake is kept in ~/.cache/puffindb/bench. Exit status 1 if a query failed or results differ.",
+    "--store-url the lake is kept in ~/.cache/puffindb/bench. Exit status 1 if a query failed or results differ.\n\n"
+    "scheduler has two parts. Placement: the coordinator, the queue and Redis as they are, with workers that do all "
+    "but\n"
+    "the work; how long it takes to place tasks, what a task costs Redis, how many find the worker that has their "
+    "files.\n"
+    "Prediction: what TPC-H would take and cost on functions at --sf (here a list; default 100,1000,10000), simulated "
+    "in\n"
+    "virtual time from what the queries need at SF10. docs/scheduler.md describes the model and its sources.",
     "  puffindb bench tpch --sf 1\n"
     "  puffindb bench tpch --sf 10 --queries 1,6,9-12 --runs 5 --workers 8\n"
-    "  puffindb bench tpch --data /data/tpch --route auto --json\n",
+    "  puffindb bench tpch --data /data/tpch --route auto --json\n"
+    "  puffindb bench scheduler --tasks 100000 --pretended-workers 5000 --runs 1\n"
+    "  puffindb bench scheduler --tasks 0 --sf 1000 --cold --function-memory 10240MiB --format json\n",
     run_bench,
 };

@@ -211,9 +211,10 @@ static const char *const sources[SCRIPT_COUNT] = {
         "      and not call('ZSCORE', b..'running', ref) then\n"
         "    call('ZADD', b..'running', now + ARGV[2], ref)\n"
         "    call('HSET', b..'owners', ref, ARGV[1])\n"
-        "    call('HSET', b..'claims', ARGV[1], ARGV[3]..' '..ref)\n"
         "    call('HSET', b..'starts', ref, now)\n"
-        "    keep('running') keep('owners') keep('claims') keep('starts')\n"
+        "    if call('HSET', b..'claims', ARGV[1], ARGV[3]..' '..ref) == 1 then keep('claims') end\n"
+        /* These three come and go together; a key that was just made has no time to live yet. */
+        "    if call('HLEN', b..'owners') == 1 then keep('running') keep('owners') keep('starts') end\n"
         "    return answer(ref)\n"
         "  end\n"
         "end\n",

@@ -60,6 +60,13 @@ struct pf_sync_counters {
     int64_t commands, round_trips, connects, failures, retries, redirections;
 };
 void pf_sync_count(struct pf_sync *sync, struct pf_sync_counters *out_counters);
+/* What the server has done since it started, as it says itself; of a cluster one node's. */
+struct pf_sync_server {
+    int64_t bytes; /* in and out */
+    double cpu_s;
+};
+enum pf_code pf_sync_server(struct pf_sync *sync, struct pf_sync_server *out_server, struct pf_error *err)
+    PF_MUST_CHECK;
 /* Changes whenever a server was lost or another has taken its place. What was written shortly before may be gone then
  * (replicas follow a moment later), and ids of events may start lower. */
 int64_t pf_sync_generation(const struct pf_sync *sync);
