@@ -154,6 +154,20 @@ enum pf_code pf_catalog_create(struct pf_catalog *catalog, const struct pf_table
 enum pf_code pf_catalog_append(struct pf_catalog *catalog, const struct pf_table *table,
                                const struct pf_data_file *files, size_t file_count, struct pf_arena *arena,
                                struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+/* How far a source has been read, kept in the summaries of snapshots: with it the files of the source get into the table
+ * once, however often and by how many that is tried. */
+struct pf_mark {
+    pf_str name;          /* a property of the summary */
+    pf_str before, after; /* empty `before`: there was none */
+};
+/* The value of the mark in the latest snapshot that has one; empty if there is none. */
+pf_str pf_table_mark(const struct pf_table *table, pf_str name);
+/* pf_catalog_append, but only if the mark is `before`, else PF_CONFLICT; it is `after` then. The table must be in the
+ * catalog. */
+enum pf_code pf_catalog_append_marked(struct pf_catalog *catalog, const struct pf_table *table,
+                                      const struct pf_data_file *files, size_t file_count, const struct pf_mark *mark,
+                                      struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err)
+    PF_MUST_CHECK;
 /* The same, and all files that were there go. */
 enum pf_code pf_catalog_replace(struct pf_catalog *catalog, const struct pf_table *table,
                                 const struct pf_data_file *files, size_t file_count, struct pf_arena *arena,

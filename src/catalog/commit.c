@@ -24,6 +24,7 @@ struct change {
     const struct pf_data_file *files;
     size_t file_count;
     bool is_replace;
+    const struct pf_mark *mark; /* NULL: none */
 };
 
 /* Sleeps for a random time, longer with each try. */
@@ -127,6 +128,27 @@ static enum pf_code move(const struct change *change, const struct pf_table *bas
     }
 }
 
+/* ---- marks ---- */
+
+/* Commits of others leave snapshots without it between. */
+pf_str pf_table_mark(const struct pf_table *table, pf_str name) {
+    const struct pf_snapshot *snapshot = pf_table_metadata_current_snapshot(table->metadata);
+    for (size_t i = 0; snapshot && i <= table->metadata->snapshot_count; i++) {
+        pf_str value = pf_snapshot_summary(snapshot, name, PF_STR_EMPTY);
+        if (value.len) return value;
+        snapshot = snapshot->parent_id < 0 ? NULL : pf_table_metadata_snapshot(table->metadata, snapshot->parent_id);
+    }
+    return PF_STR_EMPTY;
+}
+
+static enum pf_code check_mark(const struct change *change, const struct pf_table *now, struct pf_error *err) {
+    if (!change->mark) return PF_OK;
+    pf_str found = pf_table_mark(now, change->mark->name);
+    if (pf_str_equal(found, change->mark->before)) return PF_OK;
+    PF_FAIL(err, PF_CONFLICT, "table %.*s: '%.*s' is '%.*s' by now", PF_STR_ARG(now->full_name),
+            PF_STR_ARG(change->mark->name), PF_STR_ARG(found));
+}
+
 /* ---- one try ---- */
 
 static enum pf_code check_is_same(const struct pf_table *loaded, const struct pf_table *now, struct pf_error *err) {
@@ -168,7 +190,8 @@ static enum pf_code read_live_files(const struct change *change, const struct pf
 
 static enum pf_code make_commit(const struct change *change, const struct pf_table *base, struct pf_arena *arena,
                                 struct pf_commit *out_commit, struct pf_error *err) {
-    static const struct pf_property summary[] = {{PF_STR("engine-name"), PF_STR("puffindb")}};
+    struct pf_property summary[2] = {{PF_STR("engine-name"), PF_STR("puffindb")}};
+    if (change->mark) summary[1] = (struct pf_property){change->mark->name, change->mark->after};
     struct pf_append append = {
         .metadata = base->metadata,
         .metadata_path = base->metadata_path,
@@ -180,7 +203,7 @@ static enum pf_code make_commit(const struct change *change, const struct pf_tab
         .commit_uuid = pf_id_uuid(arena),
         .metadata_uuid = pf_id_uuid(arena),
         .summary = summary,
-        .summary_count = 1,
+        .summary_count = change->mark ? 2 : 1,
     };
     const struct pf_manifest_list *list = NULL;
     struct pf_table current = *base;
@@ -202,6 +225,7 @@ static enum pf_code try_once(const struct change *change, struct pf_arena *arena
         struct pf_table *now;
         PF_TRY(catalog_load_exact(change->catalog, change->table->id, arena, &now, err));
         PF_TRY(check_is_same(change->table, now, err));
+        PF_TRY(check_mark(change, now, err));
         base = now;
     }
     enum pf_code code = make_commit(change, base, arena, &commit, err);
@@ -252,13 +276,25 @@ static enum pf_code commit_change(const struct change *change, struct pf_arena *
 enum pf_code pf_catalog_append(struct pf_catalog *catalog, const struct pf_table *table,
                                const struct pf_data_file *files, size_t file_count, struct pf_arena *arena,
                                struct pf_table **out_table, struct pf_error *err) {
-    struct change change = {catalog, table, files, file_count, false};
+    struct change change = {.catalog = catalog, .table = table, .files = files, .file_count = file_count};
+    return commit_change(&change, arena, out_table, err);
+}
+
+enum pf_code pf_catalog_append_marked(struct pf_catalog *catalog, const struct pf_table *table,
+                                      const struct pf_data_file *files, size_t file_count, const struct pf_mark *mark,
+                                      struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err) {
+    struct change change = {
+        .catalog = catalog, .table = table, .files = files, .file_count = file_count, .mark = mark};
     return commit_change(&change, arena, out_table, err);
 }
 
 enum pf_code pf_catalog_replace(struct pf_catalog *catalog, const struct pf_table *table,
                                 const struct pf_data_file *files, size_t file_count, struct pf_arena *arena,
                                 struct pf_table **out_table, struct pf_error *err) {
-    struct change change = {catalog, table, files, file_count, table->metadata_path.len > 0};
+    struct change change = {.catalog = catalog,
+                            .table = table,
+                            .files = files,
+                            .file_count = file_count,
+                            .is_replace = table->metadata_path.len > 0};
     return commit_change(&change, arena, out_table, err);
 }

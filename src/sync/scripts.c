@@ -354,6 +354,13 @@ static const char *const sources[SCRIPT_COUNT] = {
                            "end\n"
                            "return list\n",
     [SCRIPT_WORKER_COUNT] = "return call('ZCOUNT', KEYS[1], now, '+inf')\n",
+    /* KEYS: stream, number of the writer's last batch. ARGV: number, most entries, entries… Answers how many were
+     * dropped at the other end. */
+    [SCRIPT_LOG_APPEND] = "if call('GET', KEYS[2]) == ARGV[1] then return 0 end\n"
+                          "local before = call('XLEN', KEYS[1])\n"
+                          "for i = 3, #ARGV do call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'j', ARGV[i]) end\n"
+                          "call('SET', KEYS[2], ARGV[1], 'PX', 3600000)\n"
+                          "return before + #ARGV - 2 - call('XLEN', KEYS[1])\n",
 };
 
 const char *const script_other_keys[SCRIPT_OTHER_KEYS] = {

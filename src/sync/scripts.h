@@ -5,7 +5,8 @@
 
 #include "base/arena.h"
 
-/* First those of a query, then those of the list of queries with work, then those of workers. */
+/* First those of a query, then those of the list of queries with work, then those of workers and
+ * of logs. */
 #define SYNC_SCRIPTS(X)                                                                                                \
     X(BEGIN)                                                                                                           \
     X(STAGE)                                                                                                           \
@@ -28,7 +29,8 @@
     X(READY_FORGET)                                                                                                    \
     X(WORKER_PUT)                                                                                                      \
     X(WORKER_LIST)                                                                                                     \
-    X(WORKER_COUNT)
+    X(WORKER_COUNT)                                                                                                    \
+    X(LOG_APPEND)
 
 enum sync_script {
 #define X(name) SCRIPT_##name,

@@ -247,4 +247,41 @@ enum pf_code pf_sync_drop_small(struct pf_sync *sync, pf_str query_id, pf_str ke
 enum pf_code pf_sync_get_small(struct pf_sync *sync, pf_str query_id, struct pf_sync_range *ranges, size_t count,
                                struct pf_arena *arena, struct pf_error *err) PF_MUST_CHECK;
 
+/* --- logs: streams of JSON documents, of limited length --- */
+
+enum { PF_SYNC_LOG_MAX_BATCH = 500 };
+
+struct pf_sync_log_batch {
+    pf_str log;            /* its name */
+    pf_str writer_id;      /* of this process, at this time */
+    int64_t number;        /* of the batch, from 1; each writer's one after the other */
+    const pf_str *entries; /* JSON */
+    size_t count;          /* at most PF_SYNC_LOG_MAX_BATCH */
+    int64_t max_entries;   /* about so many stay; the oldest go */
+};
+/* Once only, however often it is repeated with the same writer and number (within an hour). `*out_dropped`: old entries
+ * that had to go; may be NULL. */
+enum pf_code pf_sync_log_append(struct pf_sync *sync, const struct pf_sync_log_batch *batch, int64_t *out_dropped,
+                                struct pf_error *err) PF_MUST_CHECK;
+
+struct pf_sync_log_entry {
+    pf_str id; /* grows with each entry; compare with pf_sync_log_compare */
+    pf_str json;
+};
+/* Up to `max` entries after the id (empty: from the first). */
+enum pf_code pf_sync_log_read(struct pf_sync *sync, pf_str log, pf_str after_id, size_t max, struct pf_arena *arena,
+                              struct pf_sync_log_entry **out_entries, size_t *out_count, struct pf_error *err)
+    PF_MUST_CHECK;
+int pf_sync_log_compare(pf_str id, pf_str other); /* empty is before all */
+/* Removes the entries up to this one, included. */
+enum pf_code pf_sync_log_trim(struct pf_sync *sync, pf_str log, pf_str id, struct pf_error *err) PF_MUST_CHECK;
+/* How many there are, and the age of the first; 0 and 0 if there are none. */
+enum pf_code pf_sync_log_backlog(struct pf_sync *sync, pf_str log, int64_t *out_count, int64_t *out_age_ms,
+                                 struct pf_error *err) PF_MUST_CHECK;
+
+/* A task that one process at a time does: is it ours, from now on for `ttl_ms`? A hint, not a lock: who is slow may
+ * find that another has taken over. */
+enum pf_code pf_sync_take_turn(struct pf_sync *sync, pf_str name, pf_str owner_id, int64_t ttl_ms, bool *out_is_ours,
+                               struct pf_error *err) PF_MUST_CHECK;
+
 #endif
