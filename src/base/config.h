@@ -54,6 +54,8 @@ enum pf_option_type {
     X(REDIS_PREFIX)                                                                                                    \
     X(REDIS_CONNECTIONS)                                                                                               \
     X(REDIS_ALLOW_INSECURE)                                                                                            \
+    X(QUERY_LOG)                                                                                                       \
+    X(QUERY_LOG_MOVE)                                                                                                  \
     X(WORKERS)                                                                                                         \
     X(WORKER_MEMORY)                                                                                                   \
     X(MEMORY)                                                                                                          \

@@ -45,6 +45,13 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
         {"redis-allow-insecure", 0, PF_OPTION_BOOL, "no", "", PF_FOR_STACK, false, 0, 1,
          "Use a Redis on another host that has no TLS or no password: whoever reaches it can read and change "
          "queries"},
+    [PF_CONFIG_QUERY_LOG] = {"query-log", 0, PF_OPTION_ENUM, "auto", "auto|on|off", PF_FOR_STACK, false, 0, 0,
+                             "Queries, tasks and acts become rows of system.queries, system.tasks and system.audit; "
+                             "auto: by serve, and by all with --redis-url"},
+    [PF_CONFIG_QUERY_LOG_MOVE] = {"query-log-move", 0, PF_OPTION_DURATION, "5m", "DURATION", PF_FOR_STACK, false, 100,
+                                  24 * HOUR_MS,
+                                  "Rows of the query log go from Redis into tables at that age, or when "
+                                  "there are 5,000"},
     [PF_CONFIG_WORKERS] = {"workers", 0, PF_OPTION_INT, "0", "COUNT", PF_FOR_STACK, false, 0, 4096,
                            "Workers of the fleet at most; 0: one a core"},
     [PF_CONFIG_WORKER_MEMORY] = {"worker-memory", 0, PF_OPTION_BYTES, "0", "BYTES", PF_FOR_STACK, false, 0, 0,

@@ -283,8 +283,7 @@ enum pf_code pf_catalog_append(struct pf_catalog *catalog, const struct pf_table
 enum pf_code pf_catalog_append_marked(struct pf_catalog *catalog, const struct pf_table *table,
                                       const struct pf_data_file *files, size_t file_count, const struct pf_mark *mark,
                                       struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err) {
-    struct change change = {
-        .catalog = catalog, .table = table, .files = files, .file_count = file_count, .mark = mark};
+    struct change change = {.catalog = catalog, .table = table, .files = files, .file_count = file_count, .mark = mark};
     return commit_change(&change, arena, out_table, err);
 }
 

@@ -216,6 +216,9 @@ enum pf_code pf_session_time_travel(struct pf_session *session, pf_str sql, stru
                                     struct pf_time_travel **out_points, size_t *out_count,
                                     struct pf_error *err) PF_MUST_CHECK;
 
+/* Where `sql` says schema.name, it says catalog.schema.name then. */
+pf_str pf_sql_qualify(pf_str sql, pf_str schema, pf_str name, pf_str catalog, struct pf_arena *arena);
+
 /* A table for planning: bound through lake_scan(name), never read. */
 struct pf_table_shape {
     pf_str schema, name; /* view schema.name */

@@ -155,11 +155,12 @@ static enum pf_code make_view_locked(struct pf_engine *engine, pf_str schema, pf
     struct pf_buf sql;
     pf_buf_init(&sql, 64 << 20);
     if (schema.len && !pf_str_equal_nocase(schema, PF_STR("main"))) {
-        pf_buf_put_cstr(&sql, "CREATE SCHEMA IF NOT EXISTS ");
+        pf_buf_put_cstr(&sql, "CREATE SCHEMA IF NOT EXISTS memory.");
         sql_put_name(&sql, schema);
         pf_buf_put_cstr(&sql, ";\n");
     }
-    pf_buf_put_cstr(&sql, "CREATE OR REPLACE VIEW ");
+    /* With the catalog: a schema may be called like one, `system` for example. */
+    pf_buf_put_cstr(&sql, "CREATE OR REPLACE VIEW memory.");
     sql_put_name(&sql, schema.len ? schema : PF_STR("main"));
     pf_buf_put_char(&sql, '.');
     sql_put_name(&sql, name);

@@ -15,6 +15,7 @@
  * events of the query. */
 #include "query/describe_files.h"
 #include "query/query_internal.h"
+#include "query/query_log.h"
 #include "query/resume.h"
 #include "query/run.h"
 #include "query/run_task.h"
@@ -77,6 +78,7 @@ static enum pf_code take_event(struct run *run, const struct pf_sync_event *even
     case PF_SYNC_FAILED:
     case PF_SYNC_LOST:
         log_retry(run, event);
+        query_log_task(run->stack, run->query->running.id, event, NULL);
         run_count_retry(run, event->stage_id);
         if (!event->is_final) return PF_OK;
         if (event->kind == PF_SYNC_FAILED) return lineage_mend(run, event, err);

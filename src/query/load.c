@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "query/query_internal.h"
+#include "query/query_log.h"
 #include "store/store.h"
 
 #include <unistd.h>
@@ -177,6 +178,10 @@ static enum pf_code commit_files(struct loading *loading, struct pf_table **out_
         return pf_catalog_replace(catalog, loading->table, loading->files, loading->file_count, loading->arena,
                                   out_table, err);
     }
+    if (loading->file_count && loading->env->mark) {
+        return pf_catalog_append_marked(catalog, loading->table, loading->files, loading->file_count,
+                                        loading->env->mark, loading->arena, out_table, err);
+    }
     if (loading->file_count) {
         return pf_catalog_append(catalog, loading->table, loading->files, loading->file_count, loading->arena,
                                  out_table, err);
@@ -237,5 +242,7 @@ enum pf_code pf_load(struct pf_stack *stack, const struct pf_load_options *optio
         .memory_limit_bytes = stack->options.coordinator_memory_bytes,
         .temp_directory = stack->run_path,
     };
-    return load_files(&env, options, out_result, err);
+    enum pf_code code = load_files(&env, options, out_result, err);
+    query_log_audit(stack, PF_STR("load"), options->replace ? "replace" : "load", options->table, code);
+    return code;
 }

@@ -16,6 +16,7 @@ struct load_env {
     int threads;                /* 0: cores */
     int64_t memory_limit_bytes; /* 0: DuckDB's default */
     pf_str temp_directory;      /* spill; empty: none */
+    const struct pf_mark *mark; /* NULL: none; the table must be there, see pf_catalog_append_marked */
 };
 
 /* options->on_progress is called from another thread while files are written, once more from this one at the end. */

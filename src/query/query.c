@@ -8,6 +8,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "query/choose_route.h"
+#include "query/query_log.h"
 #include "query/resume.h"
 #include "query/task.h"
 #include "query/time_travel.h"
@@ -49,6 +50,16 @@ static pf_str strip(pf_str sql) {
     return sql;
 }
 
+/* DuckDB has a catalog of that name, and finds `system.queries` ambiguous. */
+static void qualify_system_tables(struct pf_query *query, const struct pf_statement *statement) {
+    for (size_t i = 0; i < statement->table_count; i++) {
+        const struct pf_table_name *name = &statement->tables[i];
+        enum log_kind kind;
+        if (name->catalog.len || !system_table_kind((struct pf_table_id){name->schema, name->name}, &kind)) continue;
+        query->sql = pf_sql_qualify(query->sql, name->schema, name->name, PF_STR("memory"), query->arena);
+    }
+}
+
 static enum pf_code read_statement(struct pf_query *query, struct pf_statement *out_statement, struct pf_error *err) {
     query->sql = strip(query->sql);
     if (query->sql.len == 0) PF_FAIL(err, PF_INVALID, "the statement is empty");
@@ -63,6 +74,7 @@ static enum pf_code read_statement(struct pf_query *query, struct pf_statement *
     if (code == PF_OK) code = pf_session_parse(session, query->sql, query->arena, out_statement, err);
     pf_session_close(session);
     PF_TRY(code);
+    qualify_system_tables(query, out_statement);
     if (out_statement->kind == PF_STATEMENT_OTHER || out_statement->kind == PF_STATEMENT_EXPLAIN) {
         PF_FAIL(err, PF_UNSUPPORTED,
                 "%.*s statements are not supported: only SELECT, SHOW, DESCRIBE and EXPLAIN are; "
@@ -88,6 +100,11 @@ static void decide_route(struct pf_query *query, const struct pf_statement *stat
     struct route_choice choice = choose_route(&facts);
     if (query->tables.has_metadata_tables && choice.route == PF_ROUTE_FLEET) {
         choice = (struct route_choice){PF_ROUTE_LOCAL, PF_STR("metadata tables are read here")};
+    }
+    for (size_t i = 0; i < query->tables.count; i++) {
+        if (query->tables.items[i].tail_sql.len == 0) continue;
+        choice.route = PF_ROUTE_LOCAL;
+        choice.reason = PF_STR("the newest rows of system tables are in Redis, and read where the query came in");
     }
     query->route = query->stats.route = choice.route;
     query->stats.reason = choice.reason;
@@ -266,6 +283,7 @@ static struct pf_query *new_query(struct pf_stack *stack, const struct pf_query_
     query->running.coordinator_id = stack->coordinator_id;
     query->running.id = options->id.len ? pf_arena_str(arena, options->id) : pf_id_ulid(arena);
     query->running.sql = query->sql;
+    query->running.user = pf_arena_str(arena, options->user);
     query->running.started_wall_ms = pf_clock_wall_ms();
     query->running.started_mono_ns = pf_clock_mono_ns();
     query->running.started_mono_ms = query->running.started_mono_ns / 1000000;

@@ -30,6 +30,8 @@ struct pf_stack_options {
     pf_str exchange_path; /* directory for slices; empty: tmpfs if there is one, else in the store */
     pf_str redis_url;     /* empty: a child of ours on a Unix socket */
     pf_str redis_ca, redis_prefix;
+    bool has_query_log;    /* system.queries and the like get rows */
+    int64_t log_move_ms;   /* that old they go from Redis into tables; 0: 5 min */
     int redis_connections; /* of this process, and of each worker, to one node; 0: 256 */
     bool redis_allows_insecure;
     pf_str run_path;                                       /* sockets, logs of children; made if missing */
@@ -54,7 +56,8 @@ struct pf_query_options {
     int64_t timeout_ms; /* 0: the stack's default */
     int64_t max_rows;   /* 0: no limit */
     pf_str id;          /* empty: a new one */
-    pf_str client;      /* who asks: when many wait, clients take turns */
+    pf_str client;      /* who asks: when many wait, clients take turns; for the query log */
+    pf_str user;        /* for the query log; may be empty */
 };
 
 /* Plans and starts. EXPLAIN and EXPLAIN ANALYZE are statements like others: their rows are lines of text. */
@@ -92,6 +95,9 @@ enum pf_code pf_stack_cancel(struct pf_stack *stack, pf_str query_id, struct pf_
 /* {"tables":[{"name","rows","bytes","files","snapshot","columns":[{"name","type"}]}]} */
 enum pf_code pf_stack_tables_json(struct pf_stack *stack, struct pf_arena *arena, pf_str *out_json,
                                   struct pf_error *err) PF_MUST_CHECK;
+
+/* All rows of the query log that are in Redis into the tables system.queries, system.tasks and system.audit. */
+enum pf_code pf_stack_move_log(struct pf_stack *stack, int64_t *out_rows, struct pf_error *err) PF_MUST_CHECK;
 
 /* Parts of the stack that other roles use. */
 struct pf_catalog;

@@ -47,7 +47,7 @@ enum stop_reason { STOP_NOT, STOP_CANCELLED, STOP_TIMEOUT };
 
 struct running {
     struct running *next, *previous;
-    pf_str id, sql, client;
+    pf_str id, sql, client, user;
     int64_t started_wall_ms, started_mono_ms, deadline_mono_ms; /* deadline 0: none */
     int64_t started_mono_ns;
     atomic_int stop;              /* enum stop_reason */
@@ -105,6 +105,7 @@ struct pf_stack {
     size_t view_count, view_capacity; /* of the local engine */
     struct defined_view *views;
 
+    struct query_log *log; /* NULL: nothing is logged */
     struct kept *kept; /* results of queries that were taken over: resume.c */
     pthread_t keeper, tender;
     bool has_keeper, has_tender;
@@ -128,6 +129,7 @@ enum pf_code stack_need_planner(struct pf_stack *stack, struct pf_error *err) PF
 enum pf_code stack_need_local(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK;
 enum pf_code stack_need_fleet(struct pf_stack *stack, struct pf_error *err)
     PF_MUST_CHECK; /* sync, exchange and last_engine too */
+enum pf_code stack_need_sync(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK;
 /* Brings workers to life; returns at once. */
 enum pf_code stack_wake_workers(struct pf_stack *stack, int count, struct pf_error *err) PF_MUST_CHECK;
 
@@ -145,6 +147,7 @@ void running_set_session(struct pf_stack *stack, struct running *running, struct
 enum pf_code running_check(const struct running *running, struct pf_error *err) PF_MUST_CHECK;
 /* What an interrupted statement means: the reason of the stop instead of "interrupted". */
 enum pf_code running_explain_stop(const struct running *running, enum pf_code code, struct pf_error *err);
+const char *running_state_name(enum query_state state);
 pf_str running_record_json(struct pf_stack *stack, struct running *running, struct pf_arena *arena);
 
 /* ---- tables of a statement ---- */
@@ -159,6 +162,7 @@ struct lake_table {
     bool has_lineage;
     pf_str *column_names, *column_types; /* of `schema` */
     size_t column_count;
+    pf_str tail_sql; /* SELECT of rows that are not in its files yet; empty: none. Such tables are read here only. */
 };
 
 struct lake_tables {

@@ -3,6 +3,8 @@
  * for running here a view over read_parquet. The snapshot in the scan name keeps the two and the tasks in step. */
 #include "query/query_internal.h"
 
+#include "query/query_log.h"
+
 #include "base/buf.h"
 #include "query/describe_files.h"
 #include "query/metadata_tables.h"
@@ -64,10 +66,19 @@ static enum pf_code load_table(struct pf_stack *stack, struct pf_table_id id, st
     return PF_OK;
 }
 
-static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, struct pf_arena *arena,
+static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, bool with_tail, struct pf_arena *arena,
                               struct lake_tables *tables, size_t *capacity, struct pf_error *err) {
     struct lake_table lake = {0};
-    PF_TRY(load_table(stack, id, arena, &lake, err));
+    struct system_tail tail = {0};
+    enum log_kind kind;
+    if (with_tail && system_table_kind(id, &kind)) {
+        PF_TRY(system_table_open(stack, kind, arena, &tail, err));
+        lake.table = tail.table;
+        lake.view_name = lake.table->id.name;
+        lake.tail_sql = tail.reader_sql;
+    } else {
+        PF_TRY(load_table(stack, id, arena, &lake, err));
+    }
     for (size_t i = 0; i < tables->count; i++) {
         bool is_known = pf_str_equal(tables->items[i].table->full_name, lake.table->full_name) &&
                         pf_str_equal(tables->items[i].view_name, lake.view_name);
@@ -85,6 +96,11 @@ static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, str
         lake.scan_name = pf_arena_printf(arena, "%.*s%s@%lld.%d", PF_STR_ARG(lake.table->full_name),
                                          lake.has_lineage ? "$rows" : "", snapshot_id, lake.table->schema->id);
     }
+    if (lake.tail_sql.len) {
+        lake.scan_name = pf_arena_printf(arena, "%.*s+%.*s", PF_STR_ARG(lake.scan_name), PF_STR_ARG(tail.last_id));
+        lake.totals.row_count += tail.row_count;
+        lake.totals.is_exact = false;
+    }
     tables->size_bytes += lake.totals.size_bytes;
     PF_ARENA_PUSH(arena, tables->items, tables->count, *capacity) = lake;
     return PF_OK;
@@ -99,7 +115,7 @@ static enum pf_code add_all_tables(struct pf_stack *stack, struct pf_arena *aren
         PF_TRY(pf_catalog_list_tables(stack->catalog, spaces[i], arena, &names, &name_count, err));
         for (size_t j = 0; j < name_count; j++) {
             enum pf_code code =
-                add_table(stack, (struct pf_table_id){spaces[i], names[j]}, arena, tables, capacity, err);
+                add_table(stack, (struct pf_table_id){spaces[i], names[j]}, false, arena, tables, capacity, err);
             if (code != PF_OK && code != PF_NOT_FOUND) return code; /* not found: dropped meanwhile */
         }
     }
@@ -124,7 +140,7 @@ enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *s
         struct table_name parts = split_table_name(name->name);
         struct pf_table_id base = {name->schema, has_tail(&parts) ? parts.table : name->name};
         bool exists = false;
-        enum pf_code code = add_table(stack, id, arena, &tables, &capacity, err);
+        enum pf_code code = add_table(stack, id, true, arena, &tables, &capacity, err);
         /* A CTE, a view of DuckDB, or unknown: the binder says so. A table without its metadata is another matter. */
         if (code == PF_INVALID) continue;
         if (code == PF_NOT_FOUND && pf_catalog_exists(stack->catalog, base, &exists, NULL) == PF_OK && !exists)
@@ -177,6 +193,9 @@ static enum pf_code local_view_sql(struct pf_stack *stack, const struct lake_tab
     PF_TRY(scan_source_open(lake, &files, arena, &input, &source, err));
     scan_take_all(&source, arena, &input.splits, &input.split_count, &input.deletes);
     struct stage_message stage = {.sql = PF_STR("SELECT * FROM ${0}"), .inputs = &input, .input_count = 1}, described;
+    if (lake->tail_sql.len) {
+        stage.sql = pf_arena_printf(arena, "SELECT * FROM ${0} UNION ALL BY NAME (%.*s)", PF_STR_ARG(lake->tail_sql));
+    }
     struct task_input nothing = {0};
     struct task_message task = {.inputs = &nothing, .input_count = 1}, described_task;
     struct pf_session *session;

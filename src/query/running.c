@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The list of queries of this process: who is admitted, how far each is, and the records of those that ended. */
 #include "query/query_internal.h"
+#include "query/query_log.h"
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -20,6 +21,10 @@ enum {
 };
 
 static const char *const state_names[] = {"waiting", "planning", "running", "done", "failed", "cancelled"};
+
+const char *running_state_name(enum query_state state) {
+    return state_names[state];
+}
 
 /* ---- admission ---- */
 
@@ -171,6 +176,7 @@ void running_end(struct pf_stack *stack, struct running *running, enum pf_code c
     pthread_mutex_unlock(&stack->locked.mutex);
 
     pf_str json = running_record_json(stack, running, arena);
+    if (!running->is_foreign) query_log_query(stack, running);
 
     pthread_mutex_lock(&stack->locked.mutex);
     struct finished_record *record = &stack->locked.records[stack->locked.record_next++ % RECORD_KEEP];
@@ -357,5 +363,6 @@ enum pf_code pf_stack_cancel(struct pf_stack *stack, pf_str query_id, struct pf_
         if (!is_ours && code != PF_NOT_FOUND) return code;
     }
     if (!is_ours) PF_FAIL(err, PF_NOT_FOUND, "no query with id '%.*s' is running", PF_STR_ARG(query_id));
+    query_log_audit(stack, PF_STR_EMPTY, "cancel", query_id, PF_OK);
     return PF_OK;
 }

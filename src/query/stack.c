@@ -2,6 +2,7 @@
 /* The stack: what a process needs to answer queries. Store and catalog are opened at once; engines, Redis and the
  * fleet when they are first needed, so that a small local query starts nothing it doesn't use. */
 #include "query/query_internal.h"
+#include "query/query_log.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -165,6 +166,7 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
     }
     if (options->max_running <= 0) options->max_running = 64;
     if (options->lease_ms <= 0) options->lease_ms = 10000;
+    if (options->log_move_ms <= 0) options->log_move_ms = 300 * 1000;
     if (options->worker_idle_ms <= 0) options->worker_idle_ms = 30000;
     /* Four fifths of the machine: half for the engine here, half for all workers together. */
     if (options->coordinator_memory_bytes == 0) options->coordinator_memory_bytes = machine_memory_bytes() * 2 / 5;
@@ -182,6 +184,7 @@ static enum pf_code open_parts(struct pf_stack *stack, struct pf_error *err) {
     PF_TRY(pf_catalog_open(stack->store, &catalog, &stack->catalog, err));
     PF_TRY(choose_run_path(stack, err));
     PF_TRY(choose_exchange_path(stack, err));
+    if (stack->options.has_query_log) PF_TRY(query_log_open(stack, err));
     return keeper_start(stack, err);
 }
 
@@ -218,6 +221,7 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack) {
     if (!stack) return NULL;
     keeper_stop(stack);
     wait_for_queries(stack);
+    query_log_close(stack);
     pf_fleet_close(stack->fleet);
     pf_sync_close(stack->sync);
     pf_redis_stop(stack->redis);
@@ -430,6 +434,13 @@ static enum pf_code start_fleet_locked(struct pf_stack *stack, struct pf_error *
     stack->locked.fleet = stack->fleet;
     pthread_mutex_unlock(&stack->locked.mutex);
     return PF_OK;
+}
+
+enum pf_code stack_need_sync(struct pf_stack *stack, struct pf_error *err) {
+    pthread_mutex_lock(&stack->start_mutex);
+    enum pf_code code = stack->sync ? PF_OK : start_sync_locked(stack, err);
+    pthread_mutex_unlock(&stack->start_mutex);
+    return code;
 }
 
 enum pf_code stack_need_fleet(struct pf_stack *stack, struct pf_error *err) {

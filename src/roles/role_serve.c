@@ -30,6 +30,7 @@ static enum pf_code open_service(const struct pf_config *config, struct service 
     struct pf_stack_options options;
     stack_options_from(config, &options);
     options.takes_over = options.redis_url.len > 0;
+    options.has_query_log = !pf_str_equal(pf_config_text(config, PF_CONFIG_QUERY_LOG), PF_STR("off"));
     PF_TRY(pf_stack_open(&options, &service->stack, err));
     service->api = pf_api_new(&(struct pf_api_options){
         .stack = service->stack,

@@ -42,6 +42,11 @@ void stack_options_from(const struct pf_config *config, struct pf_stack_options 
     out_options->task_size_bytes = pf_config_number(config, PF_CONFIG_TASK_SIZE);
     out_options->worker_idle_ms = pf_config_number(config, PF_CONFIG_WORKER_IDLE);
     out_options->lease_ms = pf_config_number(config, PF_CONFIG_LEASE);
+    pf_str query_log = pf_config_text(config, PF_CONFIG_QUERY_LOG);
+    bool is_shared = out_options->redis_url.len > 0;
+    out_options->has_query_log =
+        pf_str_equal(query_log, PF_STR("on")) || (pf_str_equal(query_log, PF_STR("auto")) && is_shared);
+    out_options->log_move_ms = pf_config_number(config, PF_CONFIG_QUERY_LOG_MOVE);
     out_options->max_running = (int)pf_config_number(config, PF_CONFIG_MAX_RUNNING);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Logs as streams, all under "<prefix>:{log}:". An id is "<ms>-<number>", by the server's clock. */
 #include "base/clock.h"
+#include "base/id.h"
 #include "sync/connection.h"
 
 #include <assert.h>
@@ -25,6 +26,19 @@ enum pf_code pf_sync_log_append(struct pf_sync *sync, const struct pf_sync_log_b
     enum pf_code code = batch_run(&commands, 0, "write to a log", err);
     if (code == PF_OK && out_dropped) *out_dropped = reply_number(commands.replies[0]);
     batch_clear(&commands);
+    return code;
+}
+
+enum pf_code pf_sync_log_identity(struct pf_sync *sync, pf_str log, struct pf_arena *arena, pf_str *out_identity,
+                                  struct pf_error *err) {
+    struct batch batch;
+    batch_begin(&batch, sync, true);
+    pf_str key = log_key(&batch, log, PF_STR("identity"));
+    BATCH_ADD(&batch, PF_STR("SET"), key, pf_id_ulid(batch.arena), PF_STR("NX"));
+    BATCH_ADD(&batch, PF_STR("GET"), key);
+    enum pf_code code = batch_run(&batch, 0, "name a log", err);
+    if (code == PF_OK) *out_identity = pf_arena_str(arena, reply_text(batch.replies[1]));
+    batch_clear(&batch);
     return code;
 }
 

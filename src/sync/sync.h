@@ -268,6 +268,9 @@ struct pf_sync_log_entry {
     pf_str id; /* grows with each entry; compare with pf_sync_log_compare */
     pf_str json;
 };
+/* A name that is this log's as long as the server keeps it: ids of logs with different names have nothing in common. */
+enum pf_code pf_sync_log_identity(struct pf_sync *sync, pf_str log, struct pf_arena *arena, pf_str *out_identity,
+                                  struct pf_error *err) PF_MUST_CHECK;
 /* Up to `max` entries after the id (empty: from the first). */
 enum pf_code pf_sync_log_read(struct pf_sync *sync, pf_str log, pf_str after_id, size_t max, struct pf_arena *arena,
                               struct pf_sync_log_entry **out_entries, size_t *out_count, struct pf_error *err)
