@@ -10,7 +10,7 @@ static const struct {
     unsigned role;
     const char *name;
 } roles[] = {{PF_FOR_SQL, "sql"},       {PF_FOR_SERVE, "serve"}, {PF_FOR_FUNCTION, "function"}, {PF_FOR_LOAD, "load"},
-             {PF_FOR_DOCTOR, "doctor"}, {PF_FOR_BENCH, "bench"}, {PF_FOR_HELP, "help"}};
+             {PF_FOR_DOCTOR, "doctor"}, {PF_FOR_BENCH, "bench"}, {PF_FOR_LOG, "log"},           {PF_FOR_HELP, "help"}};
 
 static void put_flag(const struct pf_option *option, struct pf_buf *out) {
     if (option->letter) pf_buf_printf(out, "-%c, ", option->letter);

@@ -31,9 +31,9 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
                        "Server to use; empty: the one at --listen if it has the same lake, else none"},
     [PF_CONFIG_EMBEDDED] = {"embedded", 0, PF_OPTION_BOOL, "no", "", PF_FOR_SQL, true, 0, 1,
                             "Look for no server, run everything in this process and its workers"},
-    [PF_CONFIG_REDIS_URL] = {"redis-url", 0, PF_OPTION_TEXT, "", "URL", PF_FOR_STACK, false, 0, 0,
-                             "Redis or Valkey, a server or any node of a cluster: rediss://user:password@host:port, "
-                             "redis://…, unix:///socket; empty: start our own"},
+    [PF_CONFIG_REDIS_URL] =
+        {"redis-url", 0, PF_OPTION_TEXT, "", "URL", PF_FOR_STACK, false, 0, 0,
+         "Redis or Valkey, any node of a cluster: rediss://user:password@host:port, unix:///socket; empty: our own"},
     [PF_CONFIG_REDIS_CA] = {"redis-ca", 0, PF_OPTION_PATH, "", "FILE", PF_FOR_STACK, false, 0, 0,
                             "Certificates that rediss:// trusts, PEM; empty: the system's"},
     [PF_CONFIG_REDIS_PREFIX] =
@@ -43,15 +43,13 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
                                      10000, "Connections of one process to one node of Redis at most"},
     [PF_CONFIG_REDIS_ALLOW_INSECURE] =
         {"redis-allow-insecure", 0, PF_OPTION_BOOL, "no", "", PF_FOR_STACK, false, 0, 1,
-         "Use a Redis on another host that has no TLS or no password: whoever reaches it can read and change "
-         "queries"},
-    [PF_CONFIG_QUERY_LOG] = {"query-log", 0, PF_OPTION_ENUM, "auto", "auto|on|off", PF_FOR_STACK, false, 0, 0,
-                             "Queries, tasks and acts become rows of system.queries, system.tasks and system.audit; "
-                             "auto: by serve, and by all with --redis-url"},
-    [PF_CONFIG_QUERY_LOG_MOVE] = {"query-log-move", 0, PF_OPTION_DURATION, "5m", "DURATION", PF_FOR_STACK, false, 100,
-                                  24 * HOUR_MS,
-                                  "Rows of the query log go from Redis into tables at that age, or when "
-                                  "there are 5,000"},
+         "Use a Redis on another host without TLS or password: who reaches it can read and change queries"},
+    [PF_CONFIG_QUERY_LOG] =
+        {"query-log", 0, PF_OPTION_ENUM, "auto", "auto|on|off", PF_FOR_STACK, false, 0, 0,
+         "Rows for system.queries, system.tasks, system.audit; auto: by serve, and by all with --redis-url"},
+    [PF_CONFIG_QUERY_LOG_MOVE] =
+        {"query-log-move", 0, PF_OPTION_DURATION, "5m", "DURATION", PF_FOR_STACK, false, 100, 24 * HOUR_MS,
+         "Rows of the query log go from Redis into tables at that age, or when there are 5,000"},
     [PF_CONFIG_WORKERS] = {"workers", 0, PF_OPTION_INT, "0", "COUNT", PF_FOR_STACK, false, 0, 4096,
                            "Workers of the fleet at most; 0: one a core"},
     [PF_CONFIG_WORKER_MEMORY] = {"worker-memory", 0, PF_OPTION_BYTES, "0", "BYTES", PF_FOR_STACK, false, 0, 0,

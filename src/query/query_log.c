@@ -279,7 +279,8 @@ static bool stack_has_sync(struct pf_stack *stack) {
 static void *run_log(void *context) {
     struct pf_stack *stack = context;
     struct pf_error err;
-    int64_t next_care_ms = pf_clock_mono_ms() + CARE_EVERY_MS;
+    int64_t care_ms = stack->options.log_move_ms < CARE_EVERY_MS ? stack->options.log_move_ms : CARE_EVERY_MS;
+    int64_t next_care_ms = pf_clock_mono_ms() + care_ms;
     bool was_fine = true;
     while (wait_for_rows(stack->log, TICK_MS)) {
         bool is_fine = write_rows(stack, &err) == PF_OK;
@@ -289,7 +290,7 @@ static void *run_log(void *context) {
         if (!is_fine) pf_clock_sleep_ms(RETRY_MS);
         if (!is_fine || !stack_has_sync(stack) || pf_clock_mono_ms() < next_care_ms) continue;
         move_rows(stack, false);
-        next_care_ms = pf_clock_mono_ms() + CARE_EVERY_MS;
+        next_care_ms = pf_clock_mono_ms() + care_ms;
     }
     struct pf_deadline deadline = pf_deadline_in(CLOSE_MS);
     while (write_rows(stack, &err) != PF_OK && pf_deadline_left_ms(deadline) > 0) pf_clock_sleep_ms(50);

@@ -62,21 +62,25 @@ static struct finding look_at_engine(const struct pf_config *config, struct pf_a
 
 /* ---- Redis ---- */
 
-static struct finding look_at_given_redis(pf_str url, struct pf_arena *arena) {
-    struct pf_error err = {0};
-    struct pf_sync *sync = NULL;
-    enum pf_code code = pf_sync_open(&(struct pf_sync_options){.url = url, .connect_ms = 2000}, &sync, &err);
-    if (code == PF_OK) code = pf_sync_ping(sync, &err);
-    pf_sync_close(sync);
-    if (code == PF_OK) return good(PF_STR("the server at --redis-url answers"));
-    return broken(arena, &err, "start that server, mend --redis-url, or leave it empty to have one started");
+static struct finding look_at_given_redis(const struct pf_config *config, struct pf_arena *arena) {
+    static const enum verdict verdicts[] = {[PF_SYNC_WELL] = GOOD, [PF_SYNC_POOR] = POOR, [PF_SYNC_BROKEN] = BROKEN};
+    struct pf_sync_diagnosis diagnosis;
+    pf_str ca_path = pf_config_text(config, PF_CONFIG_REDIS_CA);
+    struct pf_sync_options options = {
+        .url = pf_config_text(config, PF_CONFIG_REDIS_URL),
+        .prefix = pf_config_text(config, PF_CONFIG_REDIS_PREFIX),
+        .ca_path = ca_path.len ? ca_path.ptr : NULL,
+        .allows_insecure = pf_config_number(config, PF_CONFIG_REDIS_ALLOW_INSECURE) != 0,
+    };
+    pf_sync_diagnose(&options, arena, &diagnosis);
+    return (struct finding){verdicts[diagnosis.health], diagnosis.text, diagnosis.mend};
 }
 
 static struct finding look_at_redis(const struct pf_config *config, struct pf_arena *arena) {
     pf_str url = pf_config_text(config, PF_CONFIG_REDIS_URL);
     struct pf_error err = {0};
     struct pf_redis *redis = NULL;
-    if (url.len) return look_at_given_redis(url, arena);
+    if (url.len) return look_at_given_redis(config, arena);
     pf_str path = pf_arena_printf(arena, "/tmp/puffindb-doctor-%d", (int)getpid());
     enum pf_code code = pf_redis_spawn(&(struct pf_redis_options){.run_path = path.ptr}, &redis, &err);
     pf_redis_stop(redis);

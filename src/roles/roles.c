@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 const struct pf_role *const pf_roles[] = {
-    &pf_role_sql,  &pf_role_serve,   &pf_role_load, &pf_role_doctor, &pf_role_bench, &pf_role_function,
-    &pf_role_help, &pf_role_version, NULL,
+    &pf_role_sql,      &pf_role_serve, &pf_role_load, &pf_role_doctor,  &pf_role_bench,
+    &pf_role_function, &pf_role_log,   &pf_role_help, &pf_role_version, NULL,
 };
 
 const struct pf_role *pf_find_role(pf_str name) {

@@ -23,7 +23,7 @@ struct pf_role {
 };
 
 extern const struct pf_role pf_role_sql, pf_role_serve, pf_role_load, pf_role_doctor, pf_role_bench, pf_role_function,
-    pf_role_help, pf_role_version;
+    pf_role_log, pf_role_help, pf_role_version;
 /* All of them, NULL at the end. */
 extern const struct pf_role *const pf_roles[];
 const struct pf_role *pf_find_role(pf_str name);

@@ -56,6 +56,16 @@ enum pf_code pf_sync_open(const struct pf_sync_options *options, struct pf_sync 
 struct pf_sync *pf_sync_close(struct pf_sync *sync); /* NULL is fine; returns NULL */
 enum pf_code pf_sync_ping(struct pf_sync *sync, struct pf_error *err) PF_MUST_CHECK;
 
+/* What is wrong with a Redis, from its name to its memory: the first that is, or how well it is. */
+enum pf_sync_health { PF_SYNC_WELL, PF_SYNC_POOR, PF_SYNC_BROKEN };
+struct pf_sync_diagnosis {
+    enum pf_sync_health health;
+    pf_str text, mend; /* mend: empty if well */
+};
+/* Waits for a few seconds at most. Writes a few keys, and removes them. */
+void pf_sync_diagnose(const struct pf_sync_options *options, struct pf_arena *arena,
+                      struct pf_sync_diagnosis *out_diagnosis);
+
 struct pf_sync_counters {
     int64_t commands, round_trips, connects, failures, retries, redirections;
 };

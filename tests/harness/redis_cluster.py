@@ -198,9 +198,14 @@ class RedisCluster:
         return moved
 
     def fail_over(self, node):
-        """Kills a master; returns when its replica has its slots."""
+        """Kills a master; returns when the others say that its replica has its slots."""
         node.kill()
-        time.sleep(0.3)
+
+        def knows(other):
+            lines = [line.split() for line in other.call("cluster", "nodes").splitlines()]
+            return not any(f":{node.port}@" in words[1] and len(words) > 8 for words in lines)
+
+        self.wait_for("another master in place of the dead one", SETTLE_LIMIT_S, knows)
         self.settle()
 
     def keys(self, pattern="*"):

@@ -211,3 +211,25 @@ TEST(leaves_nothing_of_a_commit_that_could_not_be_stored) {
     pf_store_close(faulty);
     lake_close(&lake);
 }
+
+TEST(appends_of_one_mark_happen_once) {
+    struct lake lake = lake_open(test);
+    struct pf_table *table = lake_create(test, &lake, "t");
+    struct pf_mark first = {PF_STR("source"), PF_STR_EMPTY, PF_STR("10")};
+    struct pf_mark second = {PF_STR("source"), PF_STR("10"), PF_STR("20")};
+    struct pf_data_file one = lake_file(&lake, table, "one.parquet", 0, 10, test->arena, &test->err);
+    struct pf_data_file two = lake_file(&lake, table, "two.parquet", 10, 10, test->arena, &test->err);
+    CHECK_STR(pf_table_mark(table, PF_STR("source")), "");
+    CHECK_OK(pf_catalog_append_marked(lake.catalog, table, &one, 1, &first, test->arena, NULL, &test->err));
+    CHECK_FAILS(pf_catalog_append_marked(lake.catalog, table, &one, 1, &first, test->arena, NULL, &test->err),
+                PF_CONFLICT, "'source' is '10' by now");
+    /* A commit of somebody else, who knows nothing of marks, comes between. */
+    lake_append(test, &lake, "t", "other.parquet", 100, 10);
+    table = lake_load(test, &lake, "t");
+    CHECK_STR(pf_table_mark(table, PF_STR("source")), "10");
+    CHECK_OK(pf_catalog_append_marked(lake.catalog, table, &two, 1, &second, test->arena, &table, &test->err));
+    CHECK_STR(pf_table_mark(table, PF_STR("source")), "20");
+    CHECK_STR(pf_table_mark(table, PF_STR("another")), "");
+    CHECK_INT(lake_plan(test, &lake, "t").row_count, 30);
+    lake_close(&lake);
+}

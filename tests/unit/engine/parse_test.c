@@ -79,3 +79,17 @@ TEST_WITH_LIMIT(reads_deep_expressions, 60) {
     pf_buf_clear(&sql);
     CHECK_CONTAINS(parsed(test, bench, text.ptr), "deep");
 }
+
+static pf_str qualified(struct pf_test *test, const char *sql) {
+    return pf_sql_qualify(pf_str_from_cstr(sql), PF_STR("system"), PF_STR("queries"), PF_STR("memory"), test->arena);
+}
+
+TEST(puts_the_catalog_before_a_table) {
+    CHECK_STR(qualified(test, "FROM system.queries"), "FROM memory.system.queries");
+    CHECK_STR(qualified(test, "SELECT a.b FROM System . \"queries\" q, system.tasks -- system.queries"),
+              "SELECT a.b FROM memory.System . \"queries\" q, system.tasks -- system.queries");
+    CHECK_STR(qualified(test, "FROM memory.system.queries"), "FROM memory.system.queries");
+    CHECK_STR(qualified(test, "SELECT 'system.queries', system.queries.id FROM (FROM system.queries)x"),
+              "SELECT 'system.queries', memory.system.queries.id FROM (FROM memory.system.queries)x");
+    CHECK_STR(qualified(test, ""), "");
+}
