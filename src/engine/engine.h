@@ -138,7 +138,7 @@ struct pf_engine_options {
     bool keep_order;                /* preserve_insertion_order: true where users see the order, false on workers */
     bool is_locked;                 /* reference: no external access but the directories, no configuration change */
     bool is_planner;                /* lake_scan exists; the optimizers that plan JSON can't carry are switched off */
-    pf_str memory_database; /* a database of that name in memory, whose tables CHECKPOINT compresses; empty: none */
+    pf_str memory_database;     /* a database of that name in memory, whose tables CHECKPOINT compresses; empty: none */
     pf_str disabled_optimizers; /* comma-separated; empty: of a planner those that plan JSON can't do with, else none */
 };
 
@@ -213,8 +213,8 @@ struct pf_time_travel {
 };
 /* All of a SELECT; none in other statements. PF_INVALID for an expression that isn't constant. */
 enum pf_code pf_session_time_travel(struct pf_session *session, pf_str sql, struct pf_arena *arena,
-                                    struct pf_time_travel **out_points, size_t *out_count,
-                                    struct pf_error *err) PF_MUST_CHECK;
+                                    struct pf_time_travel **out_points, size_t *out_count, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* Where `sql` says schema.name, it says catalog.schema.name then. */
 pf_str pf_sql_qualify(pf_str sql, pf_str schema, pf_str name, pf_str catalog, struct pf_arena *arena);

@@ -82,7 +82,8 @@ static enum pf_code take_clause(struct finder *finder, size_t location, struct p
 
 static enum pf_code add_point(struct finder *finder, pf_json *table, pf_json *clause) {
     struct pf_time_travel point = {
-        .table = {pf_json_get_str(table, "catalog_name", PF_STR_EMPTY), pf_json_get_str(table, "schema_name", PF_STR_EMPTY),
+        .table = {pf_json_get_str(table, "catalog_name", PF_STR_EMPTY),
+                  pf_json_get_str(table, "schema_name", PF_STR_EMPTY),
                   pf_json_get_str(table, "table_name", PF_STR_EMPTY)},
         .has_alias = pf_json_get_str(table, "alias", PF_STR_EMPTY).len > 0,
         .is_timestamp = pf_str_equal_nocase(pf_json_get_str(clause, "unit", PF_STR_EMPTY), PF_STR("timestamp")),
@@ -93,7 +94,8 @@ static enum pf_code add_point(struct finder *finder, pf_json *table, pf_json *cl
                 PF_STR_ARG(point.table.name));
     }
     if (location < 0 || (size_t)location >= finder->sql.len) {
-        PF_FAIL(finder->err, PF_BUG, "AT clause of table %.*s: DuckDB does not say where", PF_STR_ARG(point.table.name));
+        PF_FAIL(finder->err, PF_BUG, "AT clause of table %.*s: DuckDB does not say where",
+                PF_STR_ARG(point.table.name));
     }
     PF_TRY(take_clause(finder, (size_t)location, &point));
     PF_ARENA_PUSH(finder->arena, finder->items, finder->count, finder->capacity) = point;

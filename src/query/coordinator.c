@@ -385,7 +385,7 @@ enum pf_code coordinate(struct pf_query *query, pf_str *out_reason, struct pf_er
     PF_TRY(code);
     query->stats.plan_us = (pf_clock_mono_ns() - started_ns) / 1000;
     query->run = new_run(query, plan);
-    if (query->is_resumed) PF_TRY(read_history(query->run, err));
+    if (query->is_resumed) PF_TRY(recover_history(query->run, err));
     code = run_steps(query->run, out_reason, err);
     if (code != PF_OK && query->run->differs) code = start_over(query, plan, out_reason, err);
     return running_explain_stop(&query->running, code, err);

@@ -106,7 +106,7 @@ struct pf_stack {
     struct defined_view *views;
 
     struct query_log *log; /* NULL: nothing is logged */
-    struct kept *kept; /* results of queries that were taken over: resume.c */
+    struct kept *kept;     /* results of queries that were taken over: resume.c */
     pthread_t keeper, tender;
     bool has_keeper, has_tender;
     pthread_cond_t changed; /* a query was admitted or ended; the stack is closing */

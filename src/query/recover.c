@@ -131,7 +131,7 @@ enum pf_code mend_queue(struct run *run, struct pf_error *err) {
 
 /* ---- taking over ---- */
 
-enum pf_code read_history(struct run *run, struct pf_error *err) {
+enum pf_code recover_history(struct run *run, struct pf_error *err) {
     for (;;) {
         struct pf_sync_event *events = NULL;
         size_t count = 0;

@@ -141,6 +141,6 @@ enum pf_code recover(struct run *run, enum pf_code code, struct pf_error *err) P
 /* Nothing waits and nothing runs, but tasks are not done: part of the queue was lost. */
 enum pf_code mend_queue(struct run *run, struct pf_error *err) PF_MUST_CHECK;
 /* What happened before this coordinator took the query over. */
-enum pf_code read_history(struct run *run, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code recover_history(struct run *run, struct pf_error *err) PF_MUST_CHECK;
 
 #endif

@@ -338,11 +338,19 @@ static enum pf_code start_last_locked(struct pf_stack *stack, struct pf_error *e
 
 /* ---- Redis and workers ---- */
 
+/* The log belongs to the lake: it is the same for all its servers, and after a restart. */
+static pf_str log_prefix(struct pf_stack *stack) {
+    pf_str url = pf_store_url(stack->store);
+    return pf_arena_printf(stack->arena, "%.*s-log-%08x", PF_STR_ARG(stack->options.redis_prefix),
+                           (unsigned)(XXH64(url.ptr, url.len, 0) & 0xffffffff));
+}
+
 static enum pf_code start_sync_locked(struct pf_stack *stack, struct pf_error *err) {
     const struct pf_stack_options *given = &stack->options;
     struct pf_sync_options options = {
         .url = given->redis_url,
         .prefix = stack->redis_prefix,
+        .log_prefix = log_prefix(stack),
         .ca_path = given->redis_ca.len ? given->redis_ca.ptr : NULL,
         .max_connections = given->redis_connections,
         .allows_insecure = given->redis_allows_insecure,

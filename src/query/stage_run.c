@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/affinity.h"
+#include "query/query_log.h"
 #include "query/run.h"
 
 #include "base/clock.h"
@@ -146,6 +147,7 @@ enum pf_code stage_run_take(struct run *run, struct stage_run *stage, const stru
     stage->left--;
     if (stage->took_count < stage->output.count) stage->took_ms[stage->took_count++] = event->took_ms;
     count_worker(run, result.worker);
+    query_log_task(run->stack, run->query->running.id, event, &result);
     report_reads(run, stage, event, &result);
     report_result(run, stage, output, 1);
     return PF_OK;

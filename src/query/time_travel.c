@@ -11,9 +11,9 @@ enum { MAX_TRAVEL_BYTES = 4 << 20 };
 /* The value of an expression that the parser took for plain. */
 static enum pf_code evaluate(struct pf_session *session, const struct pf_time_travel *point, struct pf_arena *arena,
                              pf_str *out_value, struct pf_error *err) {
-    pf_str sql = pf_arena_printf(arena, point->is_timestamp ? "SELECT epoch_ms(CAST((%.*s) AS TIMESTAMPTZ))"
-                                                            : "SELECT CAST((%.*s) AS VARCHAR)",
-                                 PF_STR_ARG(point->expression));
+    pf_str sql = pf_arena_printf(
+        arena, point->is_timestamp ? "SELECT epoch_ms(CAST((%.*s) AS TIMESTAMPTZ))" : "SELECT CAST((%.*s) AS VARCHAR)",
+        PF_STR_ARG(point->expression));
     enum pf_code code = pf_session_scalar(session, sql, arena, out_value, err);
     if (code == PF_OK && !out_value->len) code = pf_error_set(err, PF_INVALID, __FILE__, __LINE__, "it is NULL");
     if (code == PF_OK) return PF_OK;
@@ -29,7 +29,8 @@ static enum pf_code find_state(const struct pf_table *table, const struct pf_tim
     int64_t number;
     bool is_number = pf_str_to_i64(value, &number);
     if (point->is_timestamp) {
-        if (!is_number) PF_FAIL(err, PF_INVALID, "table %.*s: no time '%.*s'", PF_STR_ARG(table->full_name), PF_STR_ARG(value));
+        if (!is_number)
+            PF_FAIL(err, PF_INVALID, "table %.*s: no time '%.*s'", PF_STR_ARG(table->full_name), PF_STR_ARG(value));
         PF_TRY(pf_table_at_time(table, number, arena, &then, err));
     } else if (is_number && pf_table_metadata_snapshot(metadata, number)) {
         PF_TRY(pf_table_at_snapshot(table, number, arena, &then, err));

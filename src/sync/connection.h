@@ -31,7 +31,7 @@ struct ready_hint {
 struct pf_sync {
     struct pf_arena *arena;
     struct redis_url url;
-    pf_str prefix, turns_key, marks_key, wakes_key, queries_key, alive_key, facts_key;
+    pf_str log_prefix, prefix, turns_key, marks_key, wakes_key, queries_key, alive_key, facts_key;
     int64_t connect_ms, command_ms, retry_ms;
     int max_connections;    /* to one node */
     struct ssl_ctx_st *tls; /* NULL without TLS */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Logs as streams, all under "<prefix>:{log}:". An id is "<ms>-<number>", by the server's clock. */
+/* Logs as streams, all under "<log prefix>:{log}:". An id is "<ms>-<number>", by the server's clock. */
 #include "base/clock.h"
 #include "base/id.h"
 #include "sync/connection.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 
 static pf_str log_key(struct batch *batch, pf_str log, pf_str name) {
-    return pf_arena_printf(batch->arena, "%.*s:{log}:%.*s%s%.*s", PF_STR_ARG(batch->sync->prefix), PF_STR_ARG(log),
+    return pf_arena_printf(batch->arena, "%.*s:{log}:%.*s%s%.*s", PF_STR_ARG(batch->sync->log_prefix), PF_STR_ARG(log),
                            name.len ? ":" : "", PF_STR_ARG(name));
 }
 
@@ -118,7 +118,7 @@ enum pf_code pf_sync_take_turn(struct pf_sync *sync, pf_str name, pf_str owner_i
                                struct pf_error *err) {
     struct batch batch;
     batch_begin(&batch, sync, true);
-    pf_str key = pf_arena_printf(batch.arena, "%.*s:{turn:%.*s}", PF_STR_ARG(sync->prefix), PF_STR_ARG(name));
+    pf_str key = pf_arena_printf(batch.arena, "%.*s:{turn:%.*s}", PF_STR_ARG(sync->log_prefix), PF_STR_ARG(name));
     pf_str ttl = batch_number(&batch, ttl_ms);
     BATCH_ADD(&batch, PF_STR("SET"), key, owner_id, PF_STR("NX"), PF_STR("PX"), ttl);
     BATCH_ADD(&batch, PF_STR("GET"), key);

@@ -93,6 +93,7 @@ enum pf_code pf_sync_open(const struct pf_sync_options *options, struct pf_sync 
     struct pf_sync *sync = PF_ARENA_NEW(arena, struct pf_sync);
     sync->arena = arena;
     name_keys(sync, options->prefix);
+    sync->log_prefix = options->log_prefix.len ? pf_arena_str(arena, options->log_prefix) : sync->prefix;
     sync->connect_ms = options->connect_ms > 0 ? options->connect_ms : DEFAULT_CONNECT_MS;
     sync->command_ms = options->command_ms > 0 ? options->command_ms : DEFAULT_COMMAND_MS;
     sync->retry_ms = options->retry_ms;

@@ -39,6 +39,7 @@ struct pf_sync;
 
 struct pf_sync_options {
     pf_str url;           /* redis://[[user]:password@]host[:port][/db], rediss://…, unix:///path.sock[?db=n] */
+    pf_str log_prefix;    /* of the keys of logs and turns; empty: `prefix` */
     pf_str prefix;        /* of all keys; empty: "pf" */
     int64_t connect_ms;   /* 0: 2 s */
     int64_t command_ms;   /* 0: 5 s; waiting calls add their wait */
