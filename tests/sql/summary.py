@@ -49,7 +49,7 @@ class Summary:
             sum(stage["exchange"].startswith(kind) for stage in stages)
             for kind in ("repartition", "broadcast", "gather")
         ]
-        reasons = {stage["single_reason"] for stage in stages if stage.get("single_reason")}
+        reasons = {stage.get("one_place_because", "") for stage in stages} - {"", "little to read"}
         if answer.route != "fleet" or answer.stats.get("reason") not in (None, "", "asked for"):
             reasons.add(str(answer.stats.get("reason")))
         tasks = sum(stage["tasks"] for stage in stages)
