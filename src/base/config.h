@@ -61,6 +61,7 @@ enum pf_option_type {
     X(WORKER_MEMORY)                                                                                                   \
     X(MEMORY)                                                                                                          \
     X(TASK_SIZE)                                                                                                       \
+    X(WORKER_CORES)                                                                                                    \
     X(WORKER_IDLE)                                                                                                     \
     X(LEASE)                                                                                                           \
     X(EXCHANGE)                                                                                                        \

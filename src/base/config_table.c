@@ -59,6 +59,9 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
     [PF_CONFIG_TASK_SIZE] = {"task-size", 0, PF_OPTION_BYTES, "8MiB", "BYTES", PF_FOR_STACK, false, 1,
                              1024 * 1024 * MIB,
                              "Data that is worth a task; sizes that decide how joins move rows go with it"},
+    [PF_CONFIG_WORKER_CORES] =
+        {"worker-cores", 0, PF_OPTION_ENUM, "shared", "shared|own", PF_FOR_STACK, false, 0, 0,
+         "own: workers have cores that this process does not use; only then route auto takes the fleet"},
     [PF_CONFIG_WORKER_IDLE] = {"worker-idle", 0, PF_OPTION_DURATION, "30s", "DURATION", PF_FOR_STACK, false, 100,
                                HOUR_MS, "A worker without work for that long ends"},
     [PF_CONFIG_LEASE] = {"lease", 0, PF_OPTION_DURATION, "10s", "DURATION", PF_FOR_STACK, false, 100, HOUR_MS,

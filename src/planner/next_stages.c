@@ -149,6 +149,20 @@ static enum pf_code make_last(struct cutter *cutter, const struct pf_plan *plan,
     return PF_OK;
 }
 
+enum pf_code pf_planner_scans(const struct pf_plan *plan, struct pf_arena *arena, struct pf_input **out_inputs,
+                              size_t *out_count, struct pf_error *err) {
+    struct cutter cutter = {.arena = arena, .next_op_id = plan->next_op_id};
+    struct emitter emitter;
+    struct block block;
+    struct alternative everything = {0};
+    bool *need = PF_ARENA_ARRAY(arena, bool, plan->root->column_count);
+    memset(need, true, plan->root->column_count * sizeof *need);
+    PF_TRY(make_fragment(&cutter, plan->root, need, &everything, &emitter, &block, err));
+    *out_inputs = emitter.inputs;
+    *out_count = emitter.input_count;
+    return PF_OK;
+}
+
 static enum pf_code next_step(struct cutter *cutter, const struct pf_plan *plan, struct pf_step *step,
                               struct pf_error *err) {
     const struct pf_op *root = plan->root;

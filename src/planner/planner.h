@@ -57,6 +57,10 @@ struct pf_step {
 enum pf_code pf_planner_next(const struct pf_plan *plan, const struct pf_planner_options *options, int first_stage_id,
                              struct pf_arena *arena, struct pf_step *out_step, struct pf_error *err) PF_MUST_CHECK;
 
+/* The scans of the plan, each with its predicates and the columns that are read. */
+enum pf_code pf_planner_scans(const struct pf_plan *plan, struct pf_arena *arena, struct pf_input **out_inputs,
+                              size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+
 /* A new plan in which the subtree that `stage` computed is the dataset it made. For EXPLAIN the dataset may carry
  * estimates instead of counts. */
 struct pf_plan *pf_planner_replace(const struct pf_plan *plan, const struct pf_stage *stage,

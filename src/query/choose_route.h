@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which route a statement takes: a small cost model, all of it and its constants in choose_route.c. */
+/* Which route a statement takes: a small cost model, all of it and its constants in choose_route.c; docs/routing.md has
+ * the figures behind them. Pure. */
 #ifndef PF_QUERY_CHOOSE_ROUTE_H
 #define PF_QUERY_CHOOSE_ROUTE_H
 
@@ -12,6 +13,8 @@ struct route_facts {
     int local_cores, worker_count;
     int64_t table_bytes; /* of every table the statement names */
     int table_count;
+    bool is_pruned;     /* the statement is planned: scan_bytes is known */
+    int64_t scan_bytes; /* of the columns it reads in the files that may have rows for it */
 };
 
 struct route_choice {
@@ -20,5 +23,8 @@ struct route_choice {
 };
 
 struct route_choice choose_route(const struct route_facts *facts);
+/* Whether planning the statement and pruning its files (a few milliseconds) may change the choice: only where whole
+ * tables would go to the fleet. A query on small tables never pays for that. */
+bool route_depends_on_pruning(const struct route_facts *facts);
 
 #endif

@@ -86,12 +86,32 @@ static enum pf_code read_statement(struct pf_query *query, struct pf_statement *
 
 /* ---- route ---- */
 
-static void decide_route(struct pf_query *query, const struct pf_statement *statement) {
+/* Plans the statement and prunes its files. One that can't be spread stays here, with the reason. */
+static enum pf_code prune(struct pf_query *query, struct route_facts *facts, struct route_choice *out_choice,
+                          struct pf_error *err) {
+    struct pf_plan *plan = NULL;
+    struct pf_error why;
+    enum pf_code code = make_plan(query, &plan, &why);
+    if (code == PF_OK) code = scan_bytes_of(query, plan, &facts->scan_bytes, &why);
+    query->column_name_count = 0;
+    if (code == PF_UNSUPPORTED) {
+        out_choice->route = PF_ROUTE_LOCAL;
+        out_choice->reason = pf_arena_str(query->arena, pf_str_from_cstr(why.message));
+        return PF_OK;
+    }
+    if (code != PF_OK && err) *err = why;
+    PF_TRY(code);
+    facts->is_pruned = true;
+    *out_choice = choose_route(facts);
+    return PF_OK;
+}
+
+static enum pf_code decide_route(struct pf_query *query, const struct pf_statement *statement, struct pf_error *err) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct route_facts facts = {
         .asked = query->asked,
         .is_select = statement->kind == PF_STATEMENT_SELECT,
-        .fleet_is_remote = false,
+        .fleet_is_remote = query->stack->options.workers_have_own_cores,
         .local_cores = cores > 0 ? (int)cores : 1,
         .worker_count = query->stack->options.worker_count,
         .table_bytes = query->tables.size_bytes,
@@ -100,6 +120,8 @@ static void decide_route(struct pf_query *query, const struct pf_statement *stat
     struct route_choice choice = choose_route(&facts);
     if (query->tables.has_metadata_tables && choice.route == PF_ROUTE_FLEET) {
         choice = (struct route_choice){PF_ROUTE_LOCAL, PF_STR("metadata tables are read here")};
+    } else if (route_depends_on_pruning(&facts)) {
+        PF_TRY(prune(query, &facts, &choice, err));
     }
     for (size_t i = 0; i < query->tables.count; i++) {
         if (query->tables.items[i].tail_sql.len == 0) continue;
@@ -108,6 +130,7 @@ static void decide_route(struct pf_query *query, const struct pf_statement *stat
     }
     query->route = query->stats.route = choice.route;
     query->stats.reason = choice.reason;
+    return PF_OK;
 }
 
 /* ---- running here ---- */
@@ -232,7 +255,7 @@ static enum pf_code start_once(struct pf_query *query, const struct pf_statement
     bool all = statement->kind == PF_STATEMENT_SHOW;
     query->tables = (struct lake_tables){0};
     PF_TRY(resolve_tables(query->stack, statement, all, query->arena, &query->tables, err));
-    decide_route(query, statement);
+    PF_TRY(decide_route(query, statement, err));
     enum pf_code code = query->explain == EXPLAIN_NOT ? run(query, err) : explain(query, err);
     return name_tables(query, code, err);
 }

@@ -34,8 +34,9 @@ struct pf_stack_options {
     int64_t log_move_ms;   /* that old they go from Redis into tables; 0: 5 min */
     int redis_connections; /* of this process, and of each worker, to one node; 0: 256 */
     bool redis_allows_insecure;
-    pf_str run_path;                                       /* sockets, logs of children; made if missing */
-    int worker_count;                                      /* 0: cores */
+    pf_str run_path;             /* sockets, logs of children; made if missing */
+    int worker_count;            /* 0: cores */
+    bool workers_have_own_cores; /* which this process does not use: route auto may take the fleet */
     int64_t worker_memory_bytes, coordinator_memory_bytes; /* 0: a share of what the machine has */
     int64_t task_size_bytes; /* of data files that are worth a task; the planner's sizes go with it; 0: as usual */
     int64_t lease_ms;        /* of a task; a worker that is silent for longer has lost it */

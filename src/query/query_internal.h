@@ -221,6 +221,10 @@ struct pf_planner_options;
 enum pf_code make_plan(struct pf_query *query, struct pf_plan **out_plan, struct pf_error *err) PF_MUST_CHECK;
 void planner_options(const struct pf_stack *stack, struct pf_planner_options *options);
 
+/* scan_bytes.c: of the columns read in the files that are left after pruning. */
+enum pf_code scan_bytes_of(struct pf_query *query, const struct pf_plan *plan, int64_t *out_bytes, struct pf_error *err)
+    PF_MUST_CHECK;
+
 /* explain.c: lines of text. The plan of route fleet without running it; of route local, DuckDB's own; what a query that
  * has run did. */
 struct pf_buf;

@@ -40,6 +40,7 @@ void stack_options_from(const struct pf_config *config, struct pf_stack_options 
     out_options->worker_memory_bytes = pf_config_number(config, PF_CONFIG_WORKER_MEMORY);
     out_options->coordinator_memory_bytes = pf_config_number(config, PF_CONFIG_MEMORY);
     out_options->task_size_bytes = pf_config_number(config, PF_CONFIG_TASK_SIZE);
+    out_options->workers_have_own_cores = pf_str_equal(pf_config_text(config, PF_CONFIG_WORKER_CORES), PF_STR("own"));
     out_options->worker_idle_ms = pf_config_number(config, PF_CONFIG_WORKER_IDLE);
     out_options->lease_ms = pf_config_number(config, PF_CONFIG_LEASE);
     pf_str query_log = pf_config_text(config, PF_CONFIG_QUERY_LOG);
