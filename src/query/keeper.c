@@ -59,6 +59,13 @@ static void remove_orphans(struct pf_stack *stack, struct pf_sync *sync) {
     }
     for (size_t i = 0; i < count; i++) {
         pf_log_text(PF_LOG_WARN, "removed a query whose coordinator is gone", "orphan", ids[i]);
+        pf_str record = pf_arena_printf(arena,
+                                        "{\"query_id\":\"%.*s\",\"state\":\"failed\",\"error\":{\"code\":\"REMOTE\","
+                                        "\"message\":\"its coordinator died, and no other one could take it over\"}}",
+                                        PF_STR_ARG(ids[i]));
+        if (pf_sync_record_put(sync, ids[i], record, RECORD_TTL_MS, &err) != PF_OK) {
+            pf_log_failure(PF_LOG_WARN, "record of an orphaned query not written, tolerated", &err);
+        }
         if (pf_exchange_remove_files(stack->exchange, ids[i], &err) != PF_OK) {
             pf_log_failure(PF_LOG_WARN, "files of an orphaned query not removed, tolerated", &err);
         }

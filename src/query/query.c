@@ -181,7 +181,7 @@ static enum pf_code take_chunk(struct pf_query *query, const struct pf_chunk **o
     for (;;) {
         enum pf_code code = pf_rows_next(query->rows, out_chunk, err);
         if (code != PF_NOT_FOUND && code != PF_CORRUPT) return running_explain_stop(&query->running, code, err);
-        if (query->row_count || !query->run) return code;
+        if (query->stats.rows || !query->is_spread) return code;
         PF_TRY(coordinate_again(query, err));
     }
 }

@@ -113,7 +113,11 @@ static enum pf_code share_exchange_path(struct pf_stack *stack, pf_str parent, s
     hash = XXH64(stack->exchange_path.ptr, stack->exchange_path.len, hash);
     stack->redis_prefix = pf_arena_printf(stack->arena, "%.*s-%08x", PF_STR_ARG(stack->options.redis_prefix),
                                           (unsigned)(hash & 0xffffffff));
-    return pf_file_make_directories(stack->exchange_path.ptr, err);
+    PF_TRY(pf_file_make_directories(stack->exchange_path.ptr, err));
+    if (chmod(stack->exchange_path.ptr, 0700) != 0) {
+        PF_FAIL_ERRNO(err, errno, "exchange path '%.*s'", PF_STR_ARG(stack->exchange_path));
+    }
+    return PF_OK;
 }
 
 /* As asked; else tmpfs where there is room; else the store. */

@@ -10,7 +10,7 @@
  *                      of their text                          lanes    zset  worker -> how many of them are its own
  *   owners    hash     ref -> worker                          done     hash  stage:task -> attempt:worker that won
  *   claims    hash     worker -> nonce and ref of its latest claim
- *   starts    hash     ref -> when it was claimed             marks    hash  stage -> what its tasks are, in short
+ *   starts    hash     ref -> when it was claimed             cuts     hash  stage -> how it is cut into tasks, in short
  *   events    stream   what the coordinator reads             vals     set   names of small values, each in v:<name>
  *   record    string   outlives the rest
  *
@@ -122,18 +122,18 @@ static const char *const sources[SCRIPT_COUNT] = {
                      "if s ~= 'open' then return s end\n"
                      "if is_foreign(ARGV[3]) then return 'taken' end\n"
                      "if ARGV[5] == '0' then\n"
-                     "  local mark = call('HGET', b..'marks', ARGV[1])\n"
+                     "  local mark = call('HGET', b..'cuts', ARGV[1])\n"
                      "  if mark and mark ~= ARGV[4] then return 'differs' end\n"
                      "end\n"
                      "call('HSET', b..'stages', ARGV[1], ARGV[2])\n"
-                     "call('HSET', b..'marks', ARGV[1], ARGV[4])\n"
-                     "keep('stages') keep('marks')\n"
+                     "call('HSET', b..'cuts', ARGV[1], ARGV[4])\n"
+                     "keep('stages') keep('cuts')\n"
                      "return s\n",
     /* owner, first attempt, stage, mark, first task, until lanes may be robbed, {worker or '', payload or ''}… */
     [SCRIPT_PUSH] = "local s = state()\n"
                     "if s ~= 'open' then return s end\n"
                     "if is_foreign(ARGV[1]) then return 'taken' end\n"
-                    "if call('HGET', b..'marks', ARGV[3]) ~= ARGV[4] then return 'differs' end\n"
+                    "if call('HGET', b..'cuts', ARGV[3]) ~= ARGV[4] then return 'differs' end\n"
                     "local task_id, is_laned = ARGV[5], false\n"
                     "for i = 7, #ARGV, 2 do\n"
                     "  local task, worker = ARGV[3]..':'..task_id, ARGV[i]\n"
@@ -365,7 +365,7 @@ static const char *const sources[SCRIPT_COUNT] = {
 
 const char *const script_other_keys[SCRIPT_OTHER_KEYS] = {
     "stages", "tasks",  "attempts", "fails", "pending", "laned",  "lanes", "running",
-    "owners", "claims", "starts",   "marks", "done",    "events", "vals",
+    "owners", "claims", "starts",   "cuts",  "done",    "events", "vals",
 };
 
 bool script_is_of_query(enum sync_script script) {

@@ -11,12 +11,14 @@ from decimal import Decimal
 from pathlib import Path
 
 from harness.cases import Problem, check
+from harness.environment import is_long
 from harness.lake import make_lake
 from harness.stack import QueryError, Stack, patience
 from killed import HEAVY, SMALL, has_started, send
 from matrix import Redis
 
 LEASE_S = 2
+LIGHTER = HEAVY.replace("l_quantity < 12", "l_quantity < 6")
 PAIR_CASES = ("another server finishes", "only one has it", "cancelled from the other server")
 # Four tasks in its first stage, when lineitem is there four times.
 SPREAD = """SELECT length(c) AS k, count(*) AS n, sum(m) AS m FROM (SELECT l_orderkey, l_comment AS c,
@@ -79,8 +81,8 @@ def one_stage_is_done(record):
 
 def another_server_finishes(pair):
     """The first server dies between two stages: what is done is not done again."""
-    expected = pair.first.query(HEAVY, "local", 120 * patience()).rows
-    running = pair.first.start_query(HEAVY, "fleet", 60)
+    expected = pair.first.query(LIGHTER, "local", 120 * patience()).rows
+    running = pair.first.start_query(LIGHTER, "fleet", 60)
     check(running.wait_until(one_stage_is_done), "the query was over before")
     pair.first.kill()
     record = pair.end_of(running.id)
@@ -173,7 +175,7 @@ def hung_worker_is_replaced(lake):
 
 def clients_take_turns(lake):
     """One client asks for much, another for little: the second does not wait for all of the first."""
-    slow = "SELECT count(*) AS n FROM range(30000000) a WHERE a.range % 7 = (SELECT 3)"
+    slow = "SELECT count(*) AS n FROM range(10000000) a WHERE a.range % 7 = (SELECT 3)"
     with Stack(workers=1, options=["--max-running", "1"]) as stack:
         order, lock = [], threading.Lock()
 
@@ -203,12 +205,15 @@ def clients_take_turns(lake):
 
 
 def run(cases):
-    lake = make_lake("tpch", 0.1)
+    """The long ones only with the long tests, or by name."""
+    lake, is_all = make_lake("tpch", 0.1), is_long() or bool(cases.chosen)
     if any(cases.wants(f"shared: {name}") for name in PAIR_CASES):
         with Pair() as pair:
             cases.run("shared: another server finishes", another_server_finishes, pair)
-            cases.run("shared: only one has it", only_one_has_it, pair)
             cases.run("shared: cancelled from the other server", cancelled_from_the_other, pair)
-    cases.run("shared: a straggler gets a second attempt", straggler_gets_a_second_attempt, lake)
+            if is_all:
+                cases.run("shared: only one has it", only_one_has_it, pair)
+    if is_all:
+        cases.run("shared: a straggler gets a second attempt", straggler_gets_a_second_attempt, lake)
     cases.run("shared: a hung idle worker is replaced", hung_worker_is_replaced, lake)
     cases.run("shared: clients take turns", clients_take_turns, lake)
