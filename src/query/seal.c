@@ -28,7 +28,8 @@ enum pf_code unseal_message(pf_str label, pf_str sealed, pf_str *out_text, struc
     char sum[SUM_BYTES + 1];
     pf_str rest = pf_str_slice(sealed, SUM_BYTES + 1, sealed.len), found;
     print_sum(rest, sum);
-    if (sealed.len <= SUM_BYTES || !pf_str_equal(pf_str_slice(sealed, 0, SUM_BYTES), pf_str_from(sum, SUM_BYTES))) {
+    if (sealed.len <= SUM_BYTES || sealed.ptr[SUM_BYTES] != ' ' ||
+        !pf_str_equal(pf_str_slice(sealed, 0, SUM_BYTES), pf_str_from(sum, SUM_BYTES))) {
         PF_FAIL(err, PF_REMOTE, "the message %.*s from Redis is damaged", PF_STR_ARG(label));
     }
     pf_str_next(&rest, ' ', &found);
