@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Finds the route of a request, says no to what may not be, and turns errors into answers. */
 #include "api/api_internal.h"
+#include "api/iceberg_rest.h"
 
 #include "base/json.h"
 #include "base/log.h"
@@ -171,6 +172,7 @@ void pf_api_handle(void *context, struct pf_http_request *request, struct pf_htt
                               "puffindb serve --allow-origin names one that may"));
         return;
     }
+    if (iceberg_rest_handle(call.api, request, response)) return;
     if (methods.len == 0) {
         respond_status(&call, 404, PF_NOT_FOUND,
                        pf_arena_printf(request->arena, "no such path: %.*s (GET / lists them)",

@@ -163,6 +163,12 @@ void pf_json_key(struct pf_json_out *out, const char *key) {
     out->need_comma = false;
 }
 
+void pf_json_put_key(struct pf_json_out *out, pf_str key) {
+    pf_json_put_str(out, key);
+    pf_buf_put_char(out->buf, ':');
+    out->need_comma = false;
+}
+
 void pf_json_put_str(struct pf_json_out *out, pf_str value) {
     separate(out);
     pf_buf_put_json_str(out->buf, value);

@@ -56,7 +56,8 @@ void pf_json_open_object(struct pf_json_out *out);
 void pf_json_close_object(struct pf_json_out *out);
 void pf_json_open_array(struct pf_json_out *out);
 void pf_json_close_array(struct pf_json_out *out);
-void pf_json_key(struct pf_json_out *out, const char *key);
+void pf_json_key(struct pf_json_out *out, const char *key); /* one of ours: nothing in it needs escaping */
+void pf_json_put_key(struct pf_json_out *out, pf_str key);  /* any text */
 void pf_json_put_str(struct pf_json_out *out, pf_str value);
 void pf_json_put_i64(struct pf_json_out *out, int64_t value);
 void pf_json_put_f64(struct pf_json_out *out, double value); /* NaN and infinities as strings */

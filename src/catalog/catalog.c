@@ -78,16 +78,24 @@ static enum pf_code check_name(pf_str name, const char *what, struct pf_error *e
     return code == PF_OK ? PF_OK : pf_error_wrap(err, code, "%s '%.*s'", what, PF_STR_ARG(name));
 }
 
+enum pf_code catalog_check_space(pf_str space, struct pf_error *err) {
+    pf_str rest = space, part;
+    if (space.len > MAX_NAME_BYTES || !space.len) return check_name(space, "namespace", err);
+    while (pf_str_next(&rest, '.', &part)) PF_TRY(check_name(part, "namespace", err));
+    return pf_str_ends_with(space, PF_STR(".")) ? check_name(PF_STR_EMPTY, "namespace", err) : PF_OK;
+}
+
 enum pf_code catalog_check_id(struct pf_table_id *id, struct pf_error *err) {
     if (!id->space.len) id->space = PF_DEFAULT_NAMESPACE;
-    PF_TRY(check_name(id->space, "namespace", err));
+    PF_TRY(catalog_check_space(id->space, err));
     return check_name(id->name, "table", err);
 }
 
 enum pf_code pf_table_id_parse(pf_str text, struct pf_table_id *out_id, struct pf_error *err) {
     struct pf_table_id id = {PF_STR_EMPTY, text};
-    size_t dot = pf_str_find_char(text, '.', 0);
-    if (dot != SIZE_MAX) {
+    size_t dot = text.len;
+    while (dot > 0 && text.ptr[dot - 1] != '.') dot--;
+    if (dot-- > 0) {
         id = (struct pf_table_id){pf_str_slice(text, 0, dot), pf_str_slice(text, dot + 1, SIZE_MAX)};
         if (!id.space.len) PF_FAIL(err, PF_INVALID, "table '%.*s': the namespace is empty", PF_STR_ARG(text));
     }
@@ -100,13 +108,14 @@ pf_str catalog_full_name(struct pf_table_id id, struct pf_arena *arena) {
     return pf_arena_printf(arena, "%.*s.%.*s", PF_STR_ARG(id.space), PF_STR_ARG(id.name));
 }
 
-static pf_str space_key(const struct pf_catalog *catalog, pf_str space, struct pf_arena *arena) {
+pf_str catalog_space_key(const struct pf_catalog *catalog, pf_str space, struct pf_arena *arena) {
     return pf_arena_printf(arena, "%.*s%s%.*s", PF_STR_ARG(catalog->warehouse), catalog->warehouse.len ? "/" : "",
                            PF_STR_ARG(space));
 }
 
 pf_str catalog_table_key(const struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena) {
-    return pf_arena_printf(arena, "%.*s/%.*s", PF_STR_ARG(space_key(catalog, id.space, arena)), PF_STR_ARG(id.name));
+    return pf_arena_printf(arena, "%.*s/%.*s", PF_STR_ARG(catalog_space_key(catalog, id.space, arena)),
+                           PF_STR_ARG(id.name));
 }
 
 /* ---- listing ---- */
@@ -131,7 +140,7 @@ static enum pf_code list_folders(struct pf_catalog *catalog, pf_str prefix, stru
         PF_TRY(pf_store_list(catalog->store, &options, arena, &page, err));
         for (size_t i = 0; i < page.prefix_count; i++) {
             pf_str name = pf_str_slice(page.prefixes[i], prefix.len, page.prefixes[i].len - 1);
-            if (check_name(name, "", NULL) != PF_OK) continue;
+            if (catalog_check_space(name, NULL) != PF_OK) continue;
             PF_ARENA_PUSH(arena, names.items, names.count, names.capacity) = name;
         }
         after = page.next_after;
@@ -144,9 +153,9 @@ static enum pf_code list_folders(struct pf_catalog *catalog, pf_str prefix, stru
 enum pf_code pf_catalog_list_tables(struct pf_catalog *catalog, pf_str space, struct pf_arena *arena,
                                     pf_str **out_names, size_t *out_count, struct pf_error *err) {
     if (!space.len) space = PF_DEFAULT_NAMESPACE;
-    PF_TRY(check_name(space, "namespace", err));
+    PF_TRY(catalog_check_space(space, err));
     struct names names;
-    pf_str prefix = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(space_key(catalog, space, arena)));
+    pf_str prefix = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(catalog_space_key(catalog, space, arena)));
     PF_TRY(list_folders(catalog, prefix, arena, &names, err));
     size_t count = 0;
     for (size_t i = 0; i < names.count; i++) {
@@ -162,17 +171,16 @@ enum pf_code pf_catalog_list_tables(struct pf_catalog *catalog, pf_str space, st
 enum pf_code pf_catalog_list_namespaces(struct pf_catalog *catalog, struct pf_arena *arena, pf_str **out_names,
                                         size_t *out_count, struct pf_error *err) {
     struct names names;
-    pf_str prefix = space_key(catalog, PF_STR_EMPTY, arena);
+    pf_str prefix = catalog_space_key(catalog, PF_STR_EMPTY, arena);
     PF_TRY(list_folders(catalog, prefix, arena, &names, err));
     size_t count = 0;
     bool has_main = false;
     for (size_t i = 0; i < names.count; i++) {
-        pf_str *tables, name = names.items[i];
-        size_t table_count = 0;
-        PF_TRY(pf_catalog_list_tables(catalog, name, arena, &tables, &table_count, err));
-        bool is_main = pf_str_equal(name, PF_DEFAULT_NAMESPACE);
+        pf_str name = names.items[i];
+        bool is_there = false, is_main = pf_str_equal(name, PF_DEFAULT_NAMESPACE);
+        PF_TRY(catalog_space_has_own(catalog, name, arena, &is_there, err));
         has_main = has_main || is_main;
-        if (table_count || is_main) names.items[count++] = name;
+        if (is_there || is_main) names.items[count++] = name;
     }
     names.count = count;
     if (!has_main) {

@@ -50,6 +50,30 @@ enum pf_code pf_catalog_list_tables(struct pf_catalog *catalog, pf_str space, st
 enum pf_code pf_catalog_exists(struct pf_catalog *catalog, struct pf_table_id id, bool *out_exists,
                                struct pf_error *err) PF_MUST_CHECK;
 
+/* ---- namespaces ---- */
+
+/* A namespace may have levels: "a.b" lies below "a". */
+enum pf_code pf_catalog_namespace_exists(struct pf_catalog *catalog, pf_str space, bool *out_exists,
+                                         struct pf_error *err) PF_MUST_CHECK;
+/* PF_CONFLICT if it is there. */
+enum pf_code pf_catalog_create_namespace(struct pf_catalog *catalog, pf_str space, const struct pf_property *properties,
+                                         size_t count, struct pf_error *err) PF_MUST_CHECK;
+/* PF_NOT_FOUND; PF_CONFLICT if there is something in it. */
+enum pf_code pf_catalog_drop_namespace(struct pf_catalog *catalog, pf_str space, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_catalog_get_properties(struct pf_catalog *catalog, pf_str space, struct pf_arena *arena,
+                                       struct pf_property **out_properties, size_t *out_count, struct pf_error *err)
+    PF_MUST_CHECK;
+struct pf_property_change {
+    const pf_str *removals;
+    size_t removal_count;
+    const struct pf_property *updates;
+    size_t update_count;
+};
+/* All at once. `out_removed[i]`: removal i was there. */
+enum pf_code pf_catalog_change_properties(struct pf_catalog *catalog, pf_str space,
+                                          const struct pf_property_change *change, bool *out_removed,
+                                          struct pf_error *err) PF_MUST_CHECK;
+
 /* ---- reading ---- */
 
 /* One state of a table. Lives as long as the arena it was loaded into; read-only. */
@@ -66,6 +90,12 @@ struct pf_table {
 /* The current state. A name that isn't there as it is spelled is looked for without regard to case. */
 enum pf_code pf_catalog_load(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
                              struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+/* The same, without looking for other spellings. */
+enum pf_code pf_catalog_load_exact(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                   struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+/* The table's metadata as its writer wrote it, read from the store. PF_NOT_FOUND if the file is gone. */
+enum pf_code pf_catalog_read_metadata(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                      pf_str *out_json, struct pf_error *err) PF_MUST_CHECK;
 /* The table as of another snapshot. PF_NOT_FOUND if it has none such. */
 enum pf_code pf_table_at_snapshot(const struct pf_table *table, int64_t snapshot_id, struct pf_arena *arena,
                                   struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
@@ -185,6 +215,57 @@ enum pf_code pf_catalog_drop(struct pf_catalog *catalog, struct pf_table_id id, 
  * `is_update`: then the name is moved to it. */
 enum pf_code pf_catalog_register(struct pf_catalog *catalog, struct pf_table_id id, pf_str metadata_location,
                                  bool is_update, struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- as the REST protocol has it ---- */
+
+/* From a CreateTableRequest. Staged: nothing is stored, the client commits it later with assert-create. PF_NOT_FOUND: no
+ * such namespace; PF_CONFLICT: there is a table or view of that name. */
+enum pf_code pf_catalog_create_table(struct pf_catalog *catalog, struct pf_table_id id, pf_json *request,
+                                     bool is_staged, struct pf_arena *arena, struct pf_table **out_table,
+                                     struct pf_error *err) PF_MUST_CHECK;
+struct pf_table_change {
+    struct pf_table_id id;
+    pf_json *requirements, *updates; /* of a CommitTableRequest */
+};
+/* Checks and applies them to the table as it is now, again if others commit meanwhile. PF_CONFLICT: a requirement does
+ * not hold, nothing was changed. PF_REMOTE: the outcome is unknown. */
+enum pf_code pf_catalog_change_table(struct pf_catalog *catalog, const struct pf_table_change *change,
+                                     struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err)
+    PF_MUST_CHECK;
+/* Several tables: all are checked and prepared before the first is committed, each against the state that was checked.
+ * PF_CONFLICT: nothing was changed. PF_REMOTE: some tables were changed, another writer got at the next one. */
+enum pf_code pf_catalog_change_tables(struct pf_catalog *catalog, const struct pf_table_change *changes, size_t count,
+                                      struct pf_error *err) PF_MUST_CHECK;
+/* Seen whole or not at all; the files stay where they are. PF_NOT_FOUND: no such table or namespace; PF_CONFLICT: the
+ * new name is taken. */
+enum pf_code pf_catalog_rename(struct pf_catalog *catalog, struct pf_table_id from, struct pf_table_id to,
+                               struct pf_error *err) PF_MUST_CHECK;
+
+/* Views: what they say is kept for clients, queries do not read them. */
+struct pf_view {
+    struct pf_table_id id;
+    pf_str metadata_path, metadata_json, etag;
+};
+enum pf_code pf_catalog_list_views(struct pf_catalog *catalog, pf_str space, struct pf_arena *arena, pf_str **out_names,
+                                   size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_catalog_view_exists(struct pf_catalog *catalog, struct pf_table_id id, bool *out_exists,
+                                    struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_catalog_load_view(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                  struct pf_view **out_view, struct pf_error *err) PF_MUST_CHECK;
+/* From a CreateViewRequest. */
+enum pf_code pf_catalog_create_view(struct pf_catalog *catalog, struct pf_table_id id, pf_json *request,
+                                    struct pf_arena *arena, struct pf_view **out_view, struct pf_error *err)
+    PF_MUST_CHECK;
+enum pf_code pf_catalog_register_view(struct pf_catalog *catalog, struct pf_table_id id, pf_str metadata_location,
+                                      struct pf_arena *arena, struct pf_view **out_view, struct pf_error *err)
+    PF_MUST_CHECK;
+enum pf_code pf_catalog_change_view(struct pf_catalog *catalog, const struct pf_table_change *change,
+                                    struct pf_arena *arena, struct pf_view **out_view, struct pf_error *err)
+    PF_MUST_CHECK;
+enum pf_code pf_catalog_rename_view(struct pf_catalog *catalog, struct pf_table_id from, struct pf_table_id to,
+                                    struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_catalog_drop_view(struct pf_catalog *catalog, struct pf_table_id id, struct pf_error *err)
+    PF_MUST_CHECK;
 
 struct pf_catalog_stats {
     int64_t pointer_reads, object_reads, cache_hits, cache_bytes, cache_entries, commit_retries;

@@ -24,11 +24,28 @@ struct pf_catalog {
 /* Fills in the default namespace. PF_INVALID says what is wrong with the name. */
 enum pf_code catalog_check_id(struct pf_table_id *id, struct pf_error *err) PF_MUST_CHECK;
 pf_str catalog_full_name(struct pf_table_id id, struct pf_arena *arena);
+/* The names of a namespace's parts: "a" or "a.b". PF_INVALID says what is wrong. */
+enum pf_code catalog_check_space(pf_str space, struct pf_error *err) PF_MUST_CHECK;
+/* The key of a namespace's folder, without a slash at the end. */
+pf_str catalog_space_key(const struct pf_catalog *catalog, pf_str space, struct pf_arena *arena);
+/* It was made for itself, or has tables or views right in it (namespaces.c). */
+enum pf_code catalog_space_has_own(struct pf_catalog *catalog, pf_str space, struct pf_arena *arena, bool *out_has,
+                                   struct pf_error *err) PF_MUST_CHECK;
 /* The key of the table's folder, without a slash at the end. */
 pf_str catalog_table_key(const struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena);
 /* The one table whose name differs in case only; PF_NOT_FOUND if there is none, PF_INVALID if several. */
 enum pf_code catalog_find_nocase(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
                                  struct pf_table_id *out_id, struct pf_error *err) PF_MUST_CHECK;
+
+/* PF_CONFLICT if a table or view has that name (tables.c). */
+enum pf_code catalog_check_is_free(struct pf_catalog *catalog, struct pf_table_id id, struct pf_error *err)
+    PF_MUST_CHECK;
+/* The same for the new name of a table or view (rename.c). */
+enum pf_code catalog_check_new_name(struct pf_catalog *catalog, struct pf_table_id from, struct pf_table_id to,
+                                    struct pf_error *err) PF_MUST_CHECK;
+/* A URI for a new table or view (tables.c). */
+enum pf_code catalog_new_location(struct pf_catalog *catalog, struct pf_table_id id, pf_str uuid,
+                                  struct pf_arena *arena, pf_str *out_location, struct pf_error *err) PF_MUST_CHECK;
 
 /* ---- objects (objects.c) ---- */
 
@@ -55,6 +72,7 @@ enum pf_code catalog_get_manifests(struct pf_catalog *catalog, const struct pf_t
 
 struct catalog_pointer {
     pf_str table_uuid, metadata_location, etag;
+    pf_str moving_to; /* "namespace.table": a rename is under way (rename.c); empty: none */
 };
 /* PF_NOT_FOUND: there is no such table. */
 enum pf_code catalog_read_pointer(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
@@ -65,10 +83,27 @@ enum pf_code catalog_move_pointer(struct pf_catalog *catalog, struct pf_table_id
                                   pf_str previous_location, struct pf_error *err) PF_MUST_CHECK;
 enum pf_code catalog_delete_pointer(struct pf_catalog *catalog, struct pf_table_id id, pf_str expected_etag,
                                     struct pf_error *err) PF_MUST_CHECK;
+/* The same pointer, with another `moving_to`. */
+enum pf_code catalog_mark_pointer(struct pf_catalog *catalog, struct pf_table_id id,
+                                  const struct catalog_pointer *pointer, pf_str moving_to, struct pf_arena *arena,
+                                  pf_str *out_etag, struct pf_error *err) PF_MUST_CHECK;
+/* Ends a rename that was begun, by whomever. PF_CONFLICT: the new name was taken, the old one stays. */
+enum pf_code catalog_finish_rename(struct pf_catalog *catalog, struct pf_table_id from,
+                                   const struct catalog_pointer *pointer, struct pf_error *err) PF_MUST_CHECK;
 pf_str catalog_pointer_key(const struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena);
 
-/* The table that a pointer leads to; the name must be right in case (load.c). */
-enum pf_code catalog_load_exact(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
-                                struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+/* ---- commits (commit.c) ---- */
+
+/* Makes an object of a commit durable. PF_UNSUPPORTED if it lies outside the store. */
+enum pf_code catalog_put_object(struct pf_catalog *catalog, const struct pf_table *table, pf_str path, pf_str bytes,
+                                struct pf_error *err) PF_MUST_CHECK;
+/* An object that nobody needs any more. */
+void catalog_delete_quietly(struct pf_catalog *catalog, pf_str path);
+/* Moves the pointer from `base` (etag empty: a new table) to the commit, whose objects are stored. PF_CONFLICT:
+ * certainly lost; PF_REMOTE: the outcome is unknown. */
+enum pf_code catalog_publish(struct pf_catalog *catalog, const struct pf_table *base, const struct pf_commit *commit,
+                             struct pf_error *err) PF_MUST_CHECK;
+/* Sleeps for a random time, longer with each try. */
+void catalog_pause_before_retry(struct pf_catalog *catalog, int attempt);
 
 #endif

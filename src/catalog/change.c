@@ -22,10 +22,16 @@ enum pf_code pf_catalog_stage(struct pf_catalog *catalog, const struct pf_table_
                 PF_STR_ARG(there.name));
     }
     if (code != PF_NOT_FOUND) return code;
+    bool is_view = false;
+    PF_TRY(pf_catalog_view_exists(catalog, id, &is_view, err));
+    if (is_view)
+        PF_FAIL(err, PF_CONFLICT, "there is a view '%.*s.%.*s' already", PF_STR_ARG(id.space), PF_STR_ARG(id.name));
     PF_TRY(pf_store_check_key(catalog_pointer_key(catalog, id, arena), err));
+    pf_str uuid = pf_id_uuid(arena), location;
+    PF_TRY(catalog_new_location(catalog, id, uuid, arena, &location, err));
     struct pf_table_create create = {
-        .uuid = pf_id_uuid(arena),
-        .location = pf_store_uri(catalog->store, catalog_table_key(catalog, id, arena), arena),
+        .uuid = uuid,
+        .location = location,
         .schema = spec->schema,
         .last_column_id = spec->last_column_id,
         .spec = spec->partition,
@@ -79,24 +85,37 @@ enum pf_code pf_catalog_create(struct pf_catalog *catalog, const struct pf_table
     assert(table);
     enum pf_code code = store_staged(catalog, table, arena, err);
     if (code != PF_OK) return pf_error_wrap(err, code, "create table %.*s", PF_STR_ARG(table->full_name));
-    return out_table ? catalog_load_exact(catalog, table->id, arena, out_table, err) : PF_OK;
+    return out_table ? pf_catalog_load_exact(catalog, table->id, arena, out_table, err) : PF_OK;
 }
 
 /* ---- dropping ---- */
+
+/* The folder with the table's files: that of its name, unless it was renamed or made beside an older one. Another
+ * folder than one of the warehouse was somebody else's choice, and may hold other things. */
+static pf_str own_folder(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena) {
+    struct pf_table *table;
+    pf_str key, folder = catalog_table_key(catalog, id, arena);
+    if (pf_catalog_load_exact(catalog, id, arena, &table, NULL) != PF_OK) return folder; /* broken */
+    if (!pf_store_key_of(catalog->store, table->metadata->location, &key)) return folder;
+    pf_str warehouse = catalog_space_key(catalog, PF_STR_EMPTY, arena);
+    if (!pf_str_starts_with(key, warehouse) || key.len == warehouse.len) return folder;
+    pf_str below = pf_str_slice(key, warehouse.len, key.len);
+    size_t slash = pf_str_find_char(below, '/', 0);
+    return slash != SIZE_MAX && slash + 1 < below.len ? key : folder; /* namespace/table */
+}
 
 /* The keys of the table's folder but the pointer: that one may be a new table's soon. */
 static enum pf_code list_objects(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
                                  pf_str **out_keys, size_t *out_count, struct pf_error *err) {
     pf_str *keys = NULL, after = PF_STR_EMPTY;
     size_t count = 0, capacity = 0;
-    pf_str prefix = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(catalog_table_key(catalog, id, arena)));
-    pf_str pointer = catalog_pointer_key(catalog, id, arena);
+    pf_str prefix = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(own_folder(catalog, id, arena)));
     do {
         struct pf_store_page page = {0};
         struct pf_store_list_options options = {.prefix = prefix, .after = after};
         PF_TRY(pf_store_list(catalog->store, &options, arena, &page, err));
         for (size_t i = 0; i < page.object_count; i++) {
-            if (pf_str_equal(page.objects[i].key, pointer)) continue;
+            if (pf_str_ends_with(page.objects[i].key, PF_STR("/pointer.json"))) continue;
             PF_ARENA_PUSH(arena, keys, count, capacity) = page.objects[i].key;
         }
         after = page.next_after;

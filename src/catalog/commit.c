@@ -27,8 +27,7 @@ struct change {
     const struct pf_mark *mark; /* NULL: none */
 };
 
-/* Sleeps for a random time, longer with each try. */
-static void pause_before_retry(struct pf_catalog *catalog, int attempt) {
+void catalog_pause_before_retry(struct pf_catalog *catalog, int attempt) {
     int64_t longest = FIRST_PAUSE_MS;
     for (int i = 0; i < attempt && longest < LONGEST_PAUSE_MS; i++) longest *= 2;
     uint32_t random = 0;
@@ -39,8 +38,8 @@ static void pause_before_retry(struct pf_catalog *catalog, int attempt) {
 
 /* ---- objects of one try ---- */
 
-static enum pf_code put_object(struct pf_catalog *catalog, const struct pf_table *table, pf_str path, pf_str bytes,
-                               struct pf_error *err) {
+enum pf_code catalog_put_object(struct pf_catalog *catalog, const struct pf_table *table, pf_str path, pf_str bytes,
+                                struct pf_error *err) {
     pf_str key;
     if (!pf_store_key_of(catalog->store, path, &key)) {
         PF_FAIL(err, PF_UNSUPPORTED, "table %.*s: '%.*s' lies outside the store '%.*s', so the table can only be read",
@@ -50,7 +49,7 @@ static enum pf_code put_object(struct pf_catalog *catalog, const struct pf_table
     return code == PF_OK ? PF_OK : pf_error_wrap(err, code, "commit to %.*s", PF_STR_ARG(table->full_name));
 }
 
-static void delete_quietly(struct pf_catalog *catalog, pf_str path) {
+void catalog_delete_quietly(struct pf_catalog *catalog, pf_str path) {
     pf_str key;
     struct pf_error err;
     if (!pf_store_key_of(catalog->store, path, &key)) return;
@@ -60,13 +59,13 @@ static void delete_quietly(struct pf_catalog *catalog, pf_str path) {
 }
 
 static void delete_objects(struct pf_catalog *catalog, const struct pf_commit *commit) {
-    for (size_t i = 0; i < commit->object_count; i++) delete_quietly(catalog, commit->objects[i].path);
+    for (size_t i = 0; i < commit->object_count; i++) catalog_delete_quietly(catalog, commit->objects[i].path);
 }
 
 static enum pf_code put_objects(struct pf_catalog *catalog, const struct pf_table *table,
                                 const struct pf_commit *commit, struct pf_error *err) {
     for (size_t i = 0; i < commit->object_count; i++) {
-        enum pf_code code = put_object(catalog, table, commit->objects[i].path, commit->objects[i].bytes, err);
+        enum pf_code code = catalog_put_object(catalog, table, commit->objects[i].path, commit->objects[i].bytes, err);
         if (code == PF_OK) continue;
         delete_objects(catalog, commit);
         return code;
@@ -88,12 +87,12 @@ static bool history_has(const struct pf_table *now, const struct pf_commit *comm
 }
 
 /* Asks the table. STILL_OPEN: the pointer is the one that was expected. */
-static enum outcome look(const struct change *change, const struct pf_table *base, const struct pf_commit *commit) {
+static enum outcome look(struct pf_catalog *catalog, const struct pf_table *base, const struct pf_commit *commit) {
     for (int attempt = 0; attempt < LOOKS; attempt++) {
         struct pf_arena *scratch = pf_arena_new(NULL, "look");
         struct pf_table *now = NULL;
         enum outcome outcome = OUTCOME_UNKNOWN;
-        enum pf_code code = catalog_load_exact(change->catalog, base->id, scratch, &now, NULL);
+        enum pf_code code = pf_catalog_load_exact(catalog, base->id, scratch, &now, NULL);
         if (code == PF_OK) {
             outcome = OUTCOME_LOST;
             if (pf_str_equal(now->pointer_etag, base->pointer_etag)) outcome = OUTCOME_STILL_OPEN;
@@ -108,23 +107,22 @@ static enum outcome look(const struct change *change, const struct pf_table *bas
     return OUTCOME_UNKNOWN;
 }
 
-/* Moves the pointer to the commit. PF_CONFLICT: certainly lost. */
-static enum pf_code move(const struct change *change, const struct pf_table *base, const struct pf_commit *commit,
-                         struct pf_error *err) {
+enum pf_code catalog_publish(struct pf_catalog *catalog, const struct pf_table *base, const struct pf_commit *commit,
+                             struct pf_error *err) {
     for (int attempt = 0;; attempt++) {
-        enum pf_code code = catalog_move_pointer(change->catalog, base->id, base->pointer_etag, commit->metadata,
+        enum pf_code code = catalog_move_pointer(catalog, base->id, base->pointer_etag, commit->metadata,
                                                  commit->metadata_path, base->metadata_path, err);
         if (code == PF_OK) return PF_OK;
         /* Also after a conflict: a store that repeats a request may have met our own first one. */
         bool is_told = code != PF_CONFLICT && !pf_code_is_retryable(code);
         if (is_told) return code;
-        enum outcome outcome = look(change, base, commit);
+        enum outcome outcome = look(catalog, base, commit);
         if (outcome == OUTCOME_DONE) return PF_OK;
         if (outcome == OUTCOME_LOST) PF_FAIL(err, PF_CONFLICT, "somebody else changed the table");
         if (outcome == OUTCOME_UNKNOWN || attempt >= LOOKS) {
             return pf_error_wrap(err, PF_REMOTE, "the outcome is unknown, its files must be kept");
         }
-        pause_before_retry(change->catalog, attempt);
+        catalog_pause_before_retry(catalog, attempt);
     }
 }
 
@@ -223,7 +221,7 @@ static enum pf_code try_once(const struct change *change, struct pf_arena *arena
     struct pf_commit commit = {0};
     if (change->table->metadata_path.len) {
         struct pf_table *now;
-        PF_TRY(catalog_load_exact(change->catalog, change->table->id, arena, &now, err));
+        PF_TRY(pf_catalog_load_exact(change->catalog, change->table->id, arena, &now, err));
         PF_TRY(check_is_same(change->table, now, err));
         PF_TRY(check_mark(change, now, err));
         base = now;
@@ -231,14 +229,14 @@ static enum pf_code try_once(const struct change *change, struct pf_arena *arena
     enum pf_code code = make_commit(change, base, arena, &commit, err);
     if (code != PF_OK) return pf_error_wrap(err, code, "commit to %.*s", PF_STR_ARG(base->full_name));
     PF_TRY(put_objects(change->catalog, base, &commit, err));
-    code = move(change, base, &commit, err);
+    code = catalog_publish(change->catalog, base, &commit, err);
     if (code != PF_OK) {
         *out_is_race = code == PF_CONFLICT && base != change->table;
         if (code != PF_REMOTE) delete_objects(change->catalog, &commit);
         return pf_error_wrap(err, code, "commit to %.*s", PF_STR_ARG(base->full_name));
     }
     for (size_t i = 0; i < commit.expired_metadata_count; i++) {
-        delete_quietly(change->catalog, commit.expired_metadata_paths[i]);
+        catalog_delete_quietly(change->catalog, commit.expired_metadata_paths[i]);
     }
     *out_snapshot_id = commit.metadata->current_snapshot_id;
     return PF_OK;
@@ -248,7 +246,7 @@ static enum pf_code try_once(const struct change *change, struct pf_arena *arena
 static enum pf_code load_committed(const struct change *change, int64_t snapshot_id, struct pf_arena *arena,
                                    struct pf_table **out_table, struct pf_error *err) {
     struct pf_table *now;
-    PF_TRY(catalog_load_exact(change->catalog, change->table->id, arena, &now, err));
+    PF_TRY(pf_catalog_load_exact(change->catalog, change->table->id, arena, &now, err));
     if (snapshot_id < 0 || pf_table_at_snapshot(now, snapshot_id, arena, out_table, NULL) != PF_OK) *out_table = now;
     return PF_OK;
 }
@@ -268,7 +266,7 @@ static enum pf_code commit_change(const struct change *change, struct pf_arena *
             return pf_error_wrap(err, PF_CONFLICT, "lost %d races in %lld ms", attempt + 1,
                                  (long long)change->catalog->commit_wait_ms);
         }
-        pause_before_retry(change->catalog, attempt);
+        catalog_pause_before_retry(change->catalog, attempt);
     }
     return out_table ? load_committed(change, snapshot_id, arena, out_table, err) : PF_OK;
 }

@@ -31,8 +31,8 @@ static enum pf_code make_table(struct pf_catalog *catalog, struct pf_table_id id
     return PF_OK;
 }
 
-enum pf_code catalog_load_exact(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
-                                struct pf_table **out_table, struct pf_error *err) {
+enum pf_code pf_catalog_load_exact(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                   struct pf_table **out_table, struct pf_error *err) {
     struct catalog_pointer pointer;
     enum pf_code code = catalog_read_pointer(catalog, id, arena, &pointer, err);
     if (code == PF_NOT_FOUND) {
@@ -50,7 +50,7 @@ enum pf_code pf_catalog_load(struct pf_catalog *catalog, struct pf_table_id id, 
     if (code == PF_OK) return make_table(catalog, id, &pointer, arena, out_table, err);
     if (code != PF_NOT_FOUND) return code;
     PF_TRY(catalog_find_nocase(catalog, id, arena, &id, err));
-    return catalog_load_exact(catalog, id, arena, out_table, err);
+    return pf_catalog_load_exact(catalog, id, arena, out_table, err);
 }
 
 /* ---- time travel ---- */

@@ -80,6 +80,17 @@ enum pf_code catalog_get_metadata(struct pf_catalog *catalog, pf_str path, struc
     return PF_OK;
 }
 
+enum pf_code pf_catalog_read_metadata(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                      pf_str *out_json, struct pf_error *err) {
+    pf_str bytes;
+    enum pf_code code = read_object(catalog, table->metadata_path, arena, &bytes, err);
+    if (code == PF_NOT_FOUND) {
+        PF_FAIL(err, PF_NOT_FOUND, "Failed to open input stream for file: %.*s", PF_STR_ARG(table->metadata_path));
+    }
+    if (code == PF_OK) code = pf_table_metadata_text(bytes, arena, out_json, err);
+    return code == PF_OK ? PF_OK : pf_error_wrap(err, code, "metadata '%.*s'", PF_STR_ARG(table->metadata_path));
+}
+
 enum pf_code catalog_get_manifest_list(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
                                        const struct pf_manifest_list **out_list, struct pf_error *err) {
     const struct pf_snapshot *snapshot = table->snapshot;

@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "store/store.h"
 
-enum { POINTER_VERSION = 1, MAX_POINTER_BYTES = 64 << 10 };
+enum { POINTER_VERSION = 1, MAX_POINTER_BYTES = 64 << 10, MOST_RENAMES = 10 };
 
 pf_str catalog_pointer_key(const struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena) {
     return pf_arena_printf(arena, "%.*s/metadata/pointer.json", PF_STR_ARG(catalog_table_key(catalog, id, arena)));
@@ -25,6 +25,7 @@ static enum pf_code parse_pointer(pf_str bytes, struct pf_arena *arena, struct c
     struct catalog_pointer pointer = {
         .table_uuid = pf_json_get_str(root, "table-uuid", PF_STR_EMPTY),
         .metadata_location = pf_json_get_str(root, "metadata-location", PF_STR_EMPTY),
+        .moving_to = pf_json_get_str(root, "moving-to", PF_STR_EMPTY),
     };
     if (version < 1 || !pointer.table_uuid.len || !pointer.metadata_location.len) {
         PF_FAIL(err, PF_CORRUPT, "format-version, table-uuid or metadata-location is missing");
@@ -33,8 +34,8 @@ static enum pf_code parse_pointer(pf_str bytes, struct pf_arena *arena, struct c
     return PF_OK;
 }
 
-enum pf_code catalog_read_pointer(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
-                                  struct catalog_pointer *out_pointer, struct pf_error *err) {
+static enum pf_code read_pointer(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                 struct catalog_pointer *out_pointer, struct pf_error *err) {
     pf_str key = catalog_pointer_key(catalog, id, arena), bytes, etag;
     catalog->pointer_reads++;
     enum pf_code code = pf_store_get_versioned(catalog->store, key, arena, &bytes, &etag, err);
@@ -50,7 +51,19 @@ enum pf_code catalog_read_pointer(struct pf_catalog *catalog, struct pf_table_id
     return PF_OK;
 }
 
-static pf_str print_pointer(const struct pf_table_metadata *metadata, pf_str location, pf_str previous,
+enum pf_code catalog_read_pointer(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                  struct catalog_pointer *out_pointer, struct pf_error *err) {
+    for (int attempt = 0; attempt < MOST_RENAMES; attempt++) {
+        PF_TRY(read_pointer(catalog, id, arena, out_pointer, err));
+        if (!out_pointer->moving_to.len) return PF_OK;
+        enum pf_code code = catalog_finish_rename(catalog, id, out_pointer, err);
+        if (code != PF_OK && code != PF_CONFLICT) return code;
+    }
+    PF_FAIL(err, PF_CONFLICT, "table %.*s.%.*s is being renamed all the time", PF_STR_ARG(id.space),
+            PF_STR_ARG(id.name));
+}
+
+static pf_str print_pointer(pf_str table_uuid, pf_str location, pf_str previous, pf_str moving_to,
                             struct pf_arena *arena) {
     struct pf_buf buf;
     struct pf_json_out out;
@@ -58,9 +71,10 @@ static pf_str print_pointer(const struct pf_table_metadata *metadata, pf_str loc
     pf_json_begin(&out, &buf);
     pf_json_open_object(&out);
     pf_json_field_i64(&out, "format-version", POINTER_VERSION);
-    pf_json_field_str(&out, "table-uuid", metadata->table_uuid);
+    pf_json_field_str(&out, "table-uuid", table_uuid);
     pf_json_field_str(&out, "metadata-location", location);
     if (previous.len) pf_json_field_str(&out, "previous-metadata-location", previous);
+    if (moving_to.len) pf_json_field_str(&out, "moving-to", moving_to);
     pf_json_field_i64(&out, "updated-at-ms", pf_clock_wall_ms());
     pf_json_close_object(&out);
     pf_buf_put_char(&buf, '\n');
@@ -73,11 +87,19 @@ enum pf_code catalog_move_pointer(struct pf_catalog *catalog, struct pf_table_id
                                   const struct pf_table_metadata *metadata, pf_str metadata_location,
                                   pf_str previous_location, struct pf_error *err) {
     struct pf_arena *scratch = pf_arena_new(NULL, "pointer");
-    pf_str text = print_pointer(metadata, metadata_location, previous_location, scratch);
+    pf_str text = print_pointer(metadata->table_uuid, metadata_location, previous_location, PF_STR_EMPTY, scratch);
     enum pf_code code = pf_store_put_if(catalog->store, catalog_pointer_key(catalog, id, scratch), expected_etag, text,
                                         scratch, NULL, err);
     pf_arena_free(scratch);
     return code;
+}
+
+enum pf_code catalog_mark_pointer(struct pf_catalog *catalog, struct pf_table_id id,
+                                  const struct catalog_pointer *pointer, pf_str moving_to, struct pf_arena *arena,
+                                  pf_str *out_etag, struct pf_error *err) {
+    pf_str text = print_pointer(pointer->table_uuid, pointer->metadata_location, PF_STR_EMPTY, moving_to, arena);
+    return pf_store_put_if(catalog->store, catalog_pointer_key(catalog, id, arena), pointer->etag, text, arena,
+                           out_etag, err);
 }
 
 enum pf_code catalog_delete_pointer(struct pf_catalog *catalog, struct pf_table_id id, pf_str expected_etag,

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { FILES_PER_MANIFEST = 10000, MAX_METADATA_LOG = 100 };
+enum { FILES_PER_MANIFEST = 10000 };
 
 struct builder {
     const struct pf_append *append;
@@ -270,21 +270,11 @@ static void move_main(struct builder *builder, int64_t snapshot_id, struct pf_ta
     next->ref_count = count;
 }
 
-/* Appends the metadata file that is left behind, and forgets the oldest (write.metadata.previous-versions-max). */
 static void log_previous(struct builder *builder, struct pf_table_metadata *next, struct pf_commit *commit) {
     const struct pf_table_metadata *base = builder->base;
-    int64_t max = MAX_METADATA_LOG;
-    pf_str text = pf_table_metadata_property(base, PF_STR("write.metadata.previous-versions-max"), PF_STR_EMPTY);
-    if (text.len && (!pf_str_to_i64(text, &max) || max < 1)) max = 1;
+    const struct pf_log_entry *log;
     if (builder->append->metadata_path.len == 0) return;
-    size_t count = base->metadata_log_count + 1;
-    struct pf_log_entry *log = PF_ARENA_ARRAY(builder->arena, struct pf_log_entry, count);
-    if (base->metadata_log_count) memcpy(log, base->metadata_log, base->metadata_log_count * sizeof *log);
-    log[count - 1] =
-        (struct pf_log_entry){.timestamp_ms = base->last_updated_ms, .metadata_path = builder->append->metadata_path};
-    size_t dropped = count > (size_t)max ? count - (size_t)max : 0;
-    next->metadata_log = log + dropped;
-    next->metadata_log_count = count - dropped;
+    size_t dropped = pf_table_metadata_log(next, base, builder->append->metadata_path, builder->arena, &log);
     pf_str deletes =
         pf_table_metadata_property(base, PF_STR("write.metadata.delete-after-commit.enabled"), PF_STR("false"));
     if (!pf_str_equal_nocase(deletes, PF_STR("true")) || dropped == 0) return;

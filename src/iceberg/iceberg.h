@@ -12,6 +12,7 @@
 #ifndef PF_ICEBERG_ICEBERG_H
 #define PF_ICEBERG_ICEBERG_H
 
+#include "base/json.h"
 #include "plan/plan.h"
 
 /* ---- types and schemas ---- */
@@ -197,7 +198,10 @@ struct pf_table_metadata {
  * PF_CORRUPT if it isn't valid, PF_UNSUPPORTED for a format version above 3. */
 enum pf_code pf_table_metadata_read(pf_str bytes, pf_str path, struct pf_arena *arena,
                                     struct pf_table_metadata **out_metadata, struct pf_error *err) PF_MUST_CHECK;
-/* As JSON text. Version 2 only: PF_UNSUPPORTED otherwise. */
+/* The JSON text of a metadata file, unpacked if it is gzipped. */
+enum pf_code pf_table_metadata_text(pf_str bytes, struct pf_arena *arena, pf_str *out_json, struct pf_error *err)
+    PF_MUST_CHECK;
+/* As JSON text, in the form of its format version. */
 enum pf_code pf_table_metadata_write(const struct pf_table_metadata *metadata, struct pf_arena *arena, pf_str *out_json,
                                      struct pf_error *err) PF_MUST_CHECK;
 
@@ -242,6 +246,37 @@ struct pf_table_create {
 /* A new, empty v2 table. */
 enum pf_code pf_table_metadata_create(const struct pf_table_create *create, struct pf_arena *arena,
                                       struct pf_table_metadata **out_metadata, struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- changes as the REST protocol has them ---- */
+
+/* A new table from a CreateTableRequest, with fresh field ids. PF_INVALID says what is wrong with the request. */
+enum pf_code pf_table_metadata_from_request(pf_json *request, pf_str uuid, pf_str location, int64_t now_ms,
+                                            struct pf_arena *arena, struct pf_table_metadata **out_metadata,
+                                            struct pf_error *err) PF_MUST_CHECK;
+/* A list of TableRequirement against the table as it is; `metadata` NULL: there is none. PF_CONFLICT: one fails;
+ * PF_NOT_FOUND: it needs a table; PF_INVALID: it is none. */
+enum pf_code pf_table_check_requirements(const struct pf_table_metadata *metadata, pf_json *requirements,
+                                         struct pf_error *err) PF_MUST_CHECK;
+/* The table after a list of TableUpdate; `base` NULL: a new one. What doesn't change is shared with the base, texts with
+ * the JSON. PF_CONFLICT: a snapshot was made for an older state; PF_INVALID: an update is none or makes no sense. */
+enum pf_code pf_table_apply_updates(const struct pf_table_metadata *base, pf_json *updates, int64_t now_ms,
+                                    struct pf_arena *arena, struct pf_table_metadata **out_metadata,
+                                    struct pf_error *err) PF_MUST_CHECK;
+/* Puts the metadata file that is left behind into `next`'s log and forgets the oldest
+ * (write.metadata.previous-versions-max); those are the first entries of `out_expired`, their number is returned. */
+size_t pf_table_metadata_log(struct pf_table_metadata *next, const struct pf_table_metadata *base, pf_str base_path,
+                             struct pf_arena *arena, const struct pf_log_entry **out_expired);
+
+/* View metadata as JSON, from a CreateViewRequest; and after the requirements and updates of a CommitViewRequest, with the
+ * codes of the calls for tables. https://iceberg.apache.org/view-spec/ */
+enum pf_code pf_view_metadata_from_request(pf_json *request, pf_str uuid, pf_str location, int64_t now_ms,
+                                           struct pf_arena *arena, pf_str *out_json, struct pf_error *err)
+    PF_MUST_CHECK;
+enum pf_code pf_view_metadata_change(pf_str metadata_json, pf_json *requirements, pf_json *updates, int64_t now_ms,
+                                     struct pf_arena *arena, pf_str *out_json, struct pf_error *err) PF_MUST_CHECK;
+/* PF_CORRUPT or so if it isn't the metadata of a view. */
+enum pf_code pf_view_metadata_check(pf_str metadata_json, struct pf_arena *arena, pf_str *out_uuid,
+                                    struct pf_error *err) PF_MUST_CHECK;
 
 /* ---- manifest lists and manifests ---- */
 

@@ -3,6 +3,7 @@
  * a v1 table has one schema and one spec, sequence number 0 everywhere and no refs. */
 #include "iceberg/codec.h"
 #include "iceberg/schema.h"
+#include "iceberg/update.h"
 
 enum { MAX_METADATA_BYTES = 512 << 20, LAST_VERSION = 3, LAST_PARTITION_ID_OF_NONE = 999 };
 
@@ -104,25 +105,28 @@ static enum pf_code read_sort_field(pf_json *json, struct pf_arena *arena, struc
     return PF_OK;
 }
 
+enum pf_code metadata_read_sort_order(pf_json *json, struct pf_arena *arena, struct pf_sort_order *order,
+                                      struct pf_error *err) {
+    pf_json *fields = pf_json_get(json, "fields");
+    PF_TRY(need_int(json, "order-id", &order->id, err));
+    struct pf_sort_field *items = PF_ARENA_ARRAY(arena, struct pf_sort_field, pf_json_count(fields));
+    for (struct pf_json_each field = pf_json_each(fields); pf_json_next(&field);) {
+        enum pf_code code = read_sort_field(field.value, arena, &items[field.index], err);
+        if (code != PF_OK) return pf_error_wrap(err, PF_CORRUPT, "fields[%zu]", field.index);
+    }
+    order->fields = items;
+    order->field_count = pf_json_count(fields);
+    return PF_OK;
+}
+
 static enum pf_code read_sort_orders(pf_json *root, struct pf_arena *arena, struct pf_table_metadata *metadata,
                                      struct pf_error *err) {
     pf_json *list = pf_json_get(root, "sort-orders");
     size_t count = pf_json_count(list) ? pf_json_count(list) : 1; /* v1: the unsorted order 0 */
     struct pf_sort_order *orders = PF_ARENA_ARRAY(arena, struct pf_sort_order, count);
     for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
-        struct pf_sort_order *order = &orders[each.index];
-        pf_json *fields = pf_json_get(each.value, "fields");
-        enum pf_code code = need_int(each.value, "order-id", &order->id, err);
+        enum pf_code code = metadata_read_sort_order(each.value, arena, &orders[each.index], err);
         if (code != PF_OK) return pf_error_wrap(err, code, "sort-orders[%zu]", each.index);
-        struct pf_sort_field *items = PF_ARENA_ARRAY(arena, struct pf_sort_field, pf_json_count(fields));
-        for (struct pf_json_each field = pf_json_each(fields); pf_json_next(&field);) {
-            code = read_sort_field(field.value, arena, &items[field.index], err);
-            if (code != PF_OK) {
-                return pf_error_wrap(err, PF_CORRUPT, "sort-orders[%zu].fields[%zu]", each.index, field.index);
-            }
-        }
-        order->fields = items;
-        order->field_count = pf_json_count(fields);
     }
     metadata->sort_orders = orders;
     metadata->sort_order_count = count;
@@ -144,8 +148,8 @@ static const struct pf_property *read_properties(pf_json *json, pf_str skip, str
     return properties;
 }
 
-static enum pf_code read_snapshot(pf_json *json, struct pf_arena *arena, struct pf_snapshot *snapshot,
-                                  struct pf_error *err) {
+enum pf_code metadata_read_snapshot(pf_json *json, struct pf_arena *arena, struct pf_snapshot *snapshot,
+                                    struct pf_error *err) {
     pf_json *summary = pf_json_get(json, "summary");
     pf_json *manifests = pf_json_get(json, "manifests");
     PF_TRY(need_i64(json, "snapshot-id", &snapshot->id, err));
@@ -174,7 +178,7 @@ static enum pf_code read_snapshots(pf_json *root, struct pf_arena *arena, struct
     pf_json *list = pf_json_get(root, "snapshots");
     struct pf_snapshot *snapshots = PF_ARENA_ARRAY(arena, struct pf_snapshot, pf_json_count(list));
     for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
-        enum pf_code code = read_snapshot(each.value, arena, &snapshots[each.index], err);
+        enum pf_code code = metadata_read_snapshot(each.value, arena, &snapshots[each.index], err);
         if (code != PF_OK) return pf_error_wrap(err, code, "snapshots[%zu]", each.index);
     }
     metadata->snapshots = snapshots;
@@ -272,12 +276,17 @@ static bool is_gzip(pf_str bytes) {
     return bytes.len > 2 && (unsigned char)bytes.ptr[0] == 0x1f && (unsigned char)bytes.ptr[1] == 0x8b;
 }
 
+enum pf_code pf_table_metadata_text(pf_str bytes, struct pf_arena *arena, pf_str *out_json, struct pf_error *err) {
+    if (is_gzip(bytes)) return codec_decompress(CODEC_GZIP, bytes, MAX_METADATA_BYTES, arena, out_json, err);
+    *out_json = bytes;
+    return PF_OK;
+}
+
 enum pf_code pf_table_metadata_read(pf_str bytes, pf_str path, struct pf_arena *arena,
                                     struct pf_table_metadata **out_metadata, struct pf_error *err) {
     struct pf_table_metadata *metadata = PF_ARENA_NEW(arena, struct pf_table_metadata);
     pf_json *root = NULL;
-    enum pf_code code = PF_OK;
-    if (is_gzip(bytes)) code = codec_decompress(CODEC_GZIP, bytes, MAX_METADATA_BYTES, arena, &bytes, err);
+    enum pf_code code = pf_table_metadata_text(bytes, arena, &bytes, err);
     if (code == PF_OK && pf_json_parse(bytes, arena, "table metadata", &root, err) != PF_OK) code = PF_CORRUPT;
     if (code == PF_OK) code = read_metadata(root, arena, metadata, err);
     if (code != PF_OK) return pf_error_wrap(err, code, "read table metadata '%.*s'", PF_STR_ARG(path));

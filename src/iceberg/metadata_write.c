@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Table metadata as JSON, format version 2, in the order in which Iceberg's Java library writes it. */
+/* Table metadata as JSON, format versions 1 to 3, in the order in which Iceberg's Java library writes it. */
 #include "iceberg/schema.h"
 
 enum { MAX_METADATA_BYTES = 512 << 20 };
 
-/* Keys that are views: they may hold any character. */
-static void write_key(pf_str key, struct pf_json_out *out) {
-    pf_json_put_str(out, key);
-    pf_buf_put_char(out->buf, ':');
-    out->need_comma = false;
-}
-
 static void write_properties(const struct pf_property *properties, size_t count, struct pf_json_out *out) {
     for (size_t i = 0; i < count; i++) {
-        write_key(properties[i].key, out);
+        pf_json_put_key(out, properties[i].key);
         pf_json_put_str(out, properties[i].value);
     }
 }
 
+/* Version 1 has the current schema and spec once more, where its first readers look for them. */
 static void write_schemas(const struct pf_table_metadata *metadata, struct pf_json_out *out) {
+    const struct pf_iceberg_schema *current = pf_table_metadata_current_schema(metadata);
+    if (metadata->format_version == 1 && current) {
+        pf_json_key(out, "schema");
+        schema_write(current, out);
+    }
     pf_json_field_i64(out, "current-schema-id", metadata->current_schema_id);
     pf_json_key(out, "schemas");
     pf_json_open_array(out);
@@ -27,6 +26,11 @@ static void write_schemas(const struct pf_table_metadata *metadata, struct pf_js
 }
 
 static void write_specs(const struct pf_table_metadata *metadata, struct pf_json_out *out) {
+    const struct pf_partition_spec *current = pf_table_metadata_spec(metadata, metadata->default_spec_id);
+    if (metadata->format_version == 1 && current) {
+        pf_json_key(out, "partition-spec");
+        schema_write_partition_fields(current, out);
+    }
     pf_json_field_i64(out, "default-spec-id", metadata->default_spec_id);
     pf_json_key(out, "partition-specs");
     pf_json_open_array(out);
@@ -66,9 +70,9 @@ static void write_sort_orders(const struct pf_table_metadata *metadata, struct p
     pf_json_close_array(out);
 }
 
-static void write_snapshot(const struct pf_snapshot *snapshot, struct pf_json_out *out) {
+static void write_snapshot(const struct pf_snapshot *snapshot, int format_version, struct pf_json_out *out) {
     pf_json_open_object(out);
-    pf_json_field_i64(out, "sequence-number", snapshot->sequence_number);
+    if (format_version > 1) pf_json_field_i64(out, "sequence-number", snapshot->sequence_number);
     pf_json_field_i64(out, "snapshot-id", snapshot->id);
     if (snapshot->parent_id != -1) pf_json_field_i64(out, "parent-snapshot-id", snapshot->parent_id);
     pf_json_field_i64(out, "timestamp-ms", snapshot->timestamp_ms);
@@ -88,11 +92,15 @@ static void write_snapshot(const struct pf_snapshot *snapshot, struct pf_json_ou
         pf_json_close_array(out);
     }
     if (snapshot->schema_id >= 0) pf_json_field_i64(out, "schema-id", snapshot->schema_id);
+    if (format_version >= 3 && snapshot->first_row_id >= 0) {
+        pf_json_field_i64(out, "first-row-id", snapshot->first_row_id);
+        pf_json_field_i64(out, "added-rows", snapshot->added_rows >= 0 ? snapshot->added_rows : 0);
+    }
     pf_json_close_object(out);
 }
 
 static void write_ref(const struct pf_snapshot_ref *ref, struct pf_json_out *out) {
-    write_key(ref->name, out);
+    pf_json_put_key(out, ref->name);
     pf_json_open_object(out);
     pf_json_field_i64(out, "snapshot-id", ref->snapshot_id);
     pf_json_field_str(out, "type", ref->is_branch ? PF_STR("branch") : PF_STR("tag"));
@@ -103,14 +111,17 @@ static void write_ref(const struct pf_snapshot_ref *ref, struct pf_json_out *out
 }
 
 static void write_snapshots(const struct pf_table_metadata *metadata, struct pf_json_out *out) {
-    pf_json_field_i64(out, "current-snapshot-id", metadata->current_snapshot_id);
+    if (metadata->format_version < 3 || metadata->current_snapshot_id != -1) {
+        pf_json_field_i64(out, "current-snapshot-id", metadata->current_snapshot_id);
+    }
     pf_json_key(out, "refs");
     pf_json_open_object(out);
     for (size_t i = 0; i < metadata->ref_count; i++) write_ref(&metadata->refs[i], out);
     pf_json_close_object(out);
     pf_json_key(out, "snapshots");
     pf_json_open_array(out);
-    for (size_t i = 0; i < metadata->snapshot_count; i++) write_snapshot(&metadata->snapshots[i], out);
+    for (size_t i = 0; i < metadata->snapshot_count; i++)
+        write_snapshot(&metadata->snapshots[i], metadata->format_version, out);
     pf_json_close_array(out);
 }
 
@@ -145,18 +156,15 @@ enum pf_code pf_table_metadata_write(const struct pf_table_metadata *metadata, s
     struct pf_buf buf;
     struct pf_json_out out;
     pf_str json;
-    if (metadata->format_version != 2) {
-        PF_FAIL(err, PF_UNSUPPORTED, "write to table '%.*s' of format version %d: only version 2 is written%s",
-                PF_STR_ARG(metadata->location), metadata->format_version,
-                metadata->format_version < 2 ? "; upgrade it (table property format-version = 2)" : "");
-    }
     pf_buf_init(&buf, MAX_METADATA_BYTES);
     pf_json_begin(&out, &buf);
     pf_json_open_object(&out);
     pf_json_field_i64(&out, "format-version", metadata->format_version);
     pf_json_field_str(&out, "table-uuid", metadata->table_uuid);
     pf_json_field_str(&out, "location", metadata->location);
-    pf_json_field_i64(&out, "last-sequence-number", metadata->last_sequence_number);
+    if (metadata->format_version > 1) {
+        pf_json_field_i64(&out, "last-sequence-number", metadata->last_sequence_number);
+    }
     pf_json_field_i64(&out, "last-updated-ms", metadata->last_updated_ms);
     pf_json_field_i64(&out, "last-column-id", metadata->last_column_id);
     write_schemas(metadata, &out);
@@ -166,7 +174,11 @@ enum pf_code pf_table_metadata_write(const struct pf_table_metadata *metadata, s
     pf_json_open_object(&out);
     write_properties(metadata->properties, metadata->property_count, &out);
     pf_json_close_object(&out);
+    if (metadata->format_version >= 3) {
+        pf_json_field_i64(&out, "next-row-id", metadata->next_row_id > 0 ? metadata->next_row_id : 0);
+    }
     write_snapshots(metadata, &out);
+    if (metadata->encryption_keys.len) write_kept("encryption-keys", metadata->encryption_keys, &out);
     write_kept("statistics", metadata->statistics, &out);
     write_kept("partition-statistics", metadata->partition_statistics, &out);
     write_logs(metadata, &out);
