@@ -2,8 +2,8 @@
 /* Objects by key: whole immutable files under a root, whatever keeps them.
  *
  * Back ends: a directory (file:///path or a plain path) and S3 (s3://bucket/prefix). Callers assume no directory: what
- * only a directory can do (pf_store_local_path) answers PF_UNSUPPORTED elsewhere. Files for readers that open them
- * themselves, whatever the back end: store/cache.h.
+ * only a directory can do (pf_store_local_path) answers PF_UNSUPPORTED elsewhere. Files for readers that
+ * open them themselves, whatever the back end: pf_cache_acquire.
  * A key is 1 to 1,024 bytes of UTF-8: parts separated by '/', none of them empty, "." or "..", none longer than 255
  * bytes, no byte below 0x20, and none that starts with ".puffindb" (the store's own files). A prefix is any beginning of
  * a key, the empty one included.
@@ -158,5 +158,52 @@ enum pf_code pf_store_local_directory(struct pf_store *store, pf_str prefix, str
                                       struct pf_error *err) PF_MUST_CHECK;
 /* Makes an object durable that was written through its path. */
 enum pf_code pf_store_sync(struct pf_store *store, pf_str key, struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- files for readers, whatever the back end ---- */
+
+/* Memory in front of the store. A Parquet file becomes a path at which just the parts that a statement needs are
+ * filled in: DuckDB's own reader opens it. Where the store has files, the path is the file's own and nothing is copied.
+ * What was fetched is kept up to a budget; objects never change, so nothing is asked again.
+ * Threads: safe. How it works: cache.c. */
+struct pf_cache;
+struct pf_cache_options {
+    int64_t budget_bytes;  /* of what is kept; what is in use comes on top, up to three times as much */
+    pf_str link_directory; /* of this process alone, where the paths lie; made here, removed at close */
+};
+enum pf_code pf_cache_open(struct pf_store *store, const struct pf_cache_options *options, struct pf_cache **out_cache,
+                           struct pf_error *err) PF_MUST_CHECK;
+struct pf_cache *pf_cache_close(struct pf_cache *cache); /* NULL is fine; everything must have been released */
+/* The directory that readers must be allowed to open; empty where the store has files. */
+pf_str pf_cache_directory(const struct pf_cache *cache);
+
+struct pf_cache_column {
+    pf_str name;
+    int field_id; /* also found under another name by this; -1: there is none */
+};
+struct pf_cache_need {
+    pf_str key;
+    int64_t size_bytes; /* of the object; -1: unknown */
+    bool all_columns;
+    const struct pf_cache_column *columns; /* those at the top, with all that is nested in them */
+    size_t column_count;
+    int64_t first_row, last_row; /* the row groups with these; last_row -1: to the end */
+    pf_str path;                 /* out: good until the hold is released */
+};
+struct pf_cache_counters {
+    int64_t hit_bytes, fetched_bytes; /* asked for and there; asked for and fetched (without what lies between) */
+    int64_t kept_bytes, evicted_bytes, entries;
+};
+struct pf_cache_hold;
+/* Reading anything else at the paths is an error for the reader. PF_CORRUPT names the object that is no Parquet file;
+ * PF_NO_MEMORY if it is more than may be in use. `is_cancelled` as in pf_store_read_many. `out_counters` (may be NULL)
+ * are those of this call. */
+enum pf_code pf_cache_acquire(struct pf_cache *cache, struct pf_cache_need *needs, size_t count,
+                              bool (*is_cancelled)(void *context), void *context, struct pf_arena *arena,
+                              struct pf_cache_hold **out_hold, struct pf_cache_counters *out_counters,
+                              struct pf_error *err) PF_MUST_CHECK;
+struct pf_cache_hold *pf_cache_release(struct pf_cache_hold *hold); /* NULL is fine */
+/* Names objects by their URIs where a reader's message has their paths. */
+void pf_cache_name_objects(const struct pf_cache_hold *hold, struct pf_error *err);
+void pf_cache_count(struct pf_cache *cache, struct pf_cache_counters *out_counters);
 
 #endif
