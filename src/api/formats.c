@@ -49,6 +49,9 @@ static void json_end(struct result_writer *writer, const struct pf_query_stats *
     pf_json_field_i64(&json, "retries", stats->retry_count);
     pf_json_field_i64(&json, "scanned_bytes", stats->scanned_bytes);
     pf_json_field_i64(&json, "exchanged_bytes", stats->exchanged_bytes);
+    pf_json_field_i64(&json, "store_requests", stats->store_requests);
+    pf_json_field_i64(&json, "store_bytes", stats->store_bytes);
+    pf_json_field_i64(&json, "store_kept_bytes", stats->store_kept_bytes);
     pf_json_close_object(&json);
     pf_buf_put_cstr(out, "}\n");
 }

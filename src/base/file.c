@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +58,29 @@ static enum pf_code write_all(int fd, const char *path, pf_str bytes, struct pf_
         bytes = (pf_str){bytes.ptr + written, bytes.len - (size_t)written};
     }
     return PF_OK;
+}
+
+enum pf_code pf_file_map(const char *path, struct pf_mapped_file *out_file, struct pf_error *err) {
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) PF_FAIL_ERRNO(err, errno, "open '%s'", path);
+    void *bytes = NULL;
+    enum pf_code code = PF_OK;
+    if (fstat(fd, &info) != 0) {
+        code = pf_error_set_errno(err, errno, __FILE__, __LINE__, "look at '%s'", path);
+    } else if (info.st_size > 0) {
+        bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (bytes == MAP_FAILED) code = pf_error_set_errno(err, errno, __FILE__, __LINE__, "map '%s'", path);
+    }
+    close(fd);
+    PF_TRY(code);
+    out_file->bytes = bytes ? pf_str_from(bytes, (size_t)info.st_size) : PF_STR_EMPTY;
+    return PF_OK;
+}
+
+void pf_file_unmap(struct pf_mapped_file *file) {
+    if (file->bytes.len) munmap((void *)(uintptr_t)file->bytes.ptr, file->bytes.len);
+    file->bytes = PF_STR_EMPTY;
 }
 
 enum pf_code pf_file_write(const char *path, pf_str bytes, struct pf_error *err) {

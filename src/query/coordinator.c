@@ -239,8 +239,10 @@ static enum pf_code start_last(struct run *run, const struct pf_fragment *fragme
     struct stage_message stage;
     struct task_message task;
     pf_str sql;
+    struct task_files files;
+    PF_TRY(query_acquire_files(query, &list.message, &list.tasks[0], &files, err));
     PF_TRY(pf_session_open(run->stack->last_engine, &query->session, err));
-    PF_TRY(describe_files(query->session, &list.message, &list.tasks[0], run->arena, &stage, &task, err));
+    PF_TRY(describe_files(query->session, &files.stage, &files.task, run->arena, &stage, &task, err));
     PF_TRY(task_render_sql(&stage, &task, query->running.id, run->arena, &sql, err));
     running_set_session(run->stack, &query->running, query->session);
     if (query->is_resumed) return resume_keep(query, sql, err);
@@ -251,6 +253,7 @@ static void stop_last(struct pf_query *query) {
     query->rows = pf_rows_close(query->rows);
     if (query->session) running_set_session(query->stack, &query->running, NULL);
     query->session = pf_session_close(query->session);
+    query_release_files(query);
     if (query->bound_input_count) unbind_inputs(query->stack->exchange, query->bound_input_count, query->running.id);
     query->bound_input_count = 0;
 }

@@ -122,7 +122,7 @@ static enum pf_code put_steps(struct pf_query *query, const struct pf_plan *plan
 static enum pf_code explain_local(struct pf_query *query, pf_str reason, struct pf_buf *out, struct pf_error *err) {
     struct pf_session *session = NULL;
     pf_buf_printf(out, "route local: %.*s\n", PF_STR_ARG(reason));
-    PF_TRY(define_local_views(query->stack, &query->tables, query->arena, err));
+    PF_TRY(define_local_views(query, err));
     PF_TRY(pf_session_open(query->stack->local_engine, &session, err));
     pf_str sql = pf_arena_printf(query->arena, "EXPLAIN %.*s", PF_STR_ARG(query->sql));
     struct pf_rows *rows = NULL;
@@ -159,6 +159,15 @@ enum pf_code explain_plan(struct pf_query *query, struct pf_buf *out, struct pf_
 
 static void put_ms(struct pf_buf *out, int64_t us) {
     pf_buf_printf(out, "%.1f ms", (double)us / 1000);
+}
+
+static void put_store(struct pf_buf *out, const struct pf_query_stats *stats) {
+    pf_buf_printf(out, "store: %lld requests, ", (long long)stats->store_requests);
+    put_bytes(out, stats->store_bytes);
+    pf_buf_put_cstr(out, " fetched, ");
+    put_bytes(out, stats->store_kept_bytes);
+    pf_buf_printf(out, " in memory already; %lld asked twice, %lld tried again\n", (long long)stats->store_hedges,
+                  (long long)stats->store_retries);
 }
 
 void explain_analyzed(const struct pf_query *query, struct pf_buf *out) {
@@ -202,4 +211,5 @@ void explain_analyzed(const struct pf_query *query, struct pf_buf *out) {
     pf_buf_put_cstr(out, "; files of ");
     put_bytes(out, stats->scanned_bytes);
     pf_buf_put_char(out, '\n');
+    if (stats->store_requests || stats->store_kept_bytes) put_store(out, stats);
 }

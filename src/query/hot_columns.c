@@ -264,7 +264,9 @@ static pf_str build_sql(const struct entry *entry, int64_t number, struct pf_are
     input.columns = PF_ARENA_ARRAY(arena, struct task_column, entry->column_count);
     for (size_t i = 0; i < entry->column_count; i++) {
         const struct hot_column *column = &entry->columns[i];
-        if (column->is_chosen) input.columns[input.column_count++] = (struct task_column){column->name, column->type};
+        if (column->is_chosen) {
+            input.columns[input.column_count++] = (struct task_column){.name = column->name, .type = column->type};
+        }
     }
     pf_buf_init(&sql, MAX_SQL_BYTES_OF_BUILD);
     pf_buf_printf(&sql, "CREATE TABLE " HOT_DATABASE ".t%lld AS FROM ", (long long)number);

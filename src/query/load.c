@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/load.h"
 
+#include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "query/query_internal.h"
@@ -27,6 +28,7 @@ struct loading {
     struct pf_table *table;
     bool is_new;
     struct pf_table_spec spec;       /* if it is */
+    pf_str scratch_directory;        /* empty: files are written where they belong */
     pf_str data_prefix, file_prefix; /* keys of the new files: data_prefix/file_prefix-<n>.parquet */
     struct pf_data_file *files;
     size_t file_count;
@@ -139,17 +141,60 @@ static void remove_files(const struct loading *loading) {
     }
 }
 
+/* The file that DuckDB wrote into the scratch folder becomes an object. */
+static enum pf_code upload_file(struct loading *loading, struct pf_data_file *file, struct pf_error *err) {
+    pf_str folder = loading->scratch_directory, name = pf_str_slice(file->path, folder.len + 1, file->path.len);
+    if (!pf_str_starts_with(file->path, folder)) {
+        PF_FAIL(err, PF_BUG, "'%.*s' was written outside of '%.*s'", PF_STR_ARG(file->path), PF_STR_ARG(folder));
+    }
+    pf_str key = pf_arena_printf(loading->arena, "%.*s/%.*s", PF_STR_ARG(loading->data_prefix), PF_STR_ARG(name));
+    char *path = pf_arena_cstr(loading->arena, file->path);
+    struct pf_mapped_file mapped;
+    PF_TRY(pf_file_map(path, &mapped, err));
+    enum pf_code code = pf_store_put(loading->env->store, key, mapped.bytes, err);
+    pf_file_unmap(&mapped);
+    PF_TRY(code);
+    unlink(path);
+    file->path = pf_store_uri(loading->env->store, key, loading->arena);
+    return PF_OK;
+}
+
 /* Paths become the URIs that manifests have, and what was written becomes durable. */
 static enum pf_code publish_files(struct loading *loading, struct pf_error *err) {
     for (size_t i = 0; i < loading->file_count; i++) {
         pf_str key;
         struct pf_data_file *file = &loading->files[i];
+        if (loading->scratch_directory.len) {
+            PF_TRY(upload_file(loading, file, err));
+            continue;
+        }
         if (!pf_store_key_of(loading->env->store, file->path, &key)) {
             PF_FAIL(err, PF_BUG, "'%.*s' was written outside the store", PF_STR_ARG(file->path));
         }
         file->path = pf_store_uri(loading->env->store, key, loading->arena);
         PF_TRY(pf_store_sync(loading->env->store, key, err));
     }
+    return PF_OK;
+}
+
+static void remove_scratch(void *context) {
+    const struct loading *loading = context;
+    (void)!pf_file_remove_tree(loading->scratch_directory.ptr, NULL);
+}
+
+/* The store's own folder; where it has none, one on this disk from which files are uploaded. */
+static enum pf_code choose_directory(struct loading *loading, pf_str *out_directory, struct pf_error *err) {
+    struct pf_store *store = loading->env->store;
+    if (pf_store_has_files(store)) {
+        return pf_store_local_directory(store, loading->data_prefix, loading->arena, out_directory, err);
+    }
+    loading->scratch_directory =
+        pf_arena_printf(loading->arena, "%.*s/load-%.*s",
+                        PF_STR_ARG(loading->env->temp_directory.len ? loading->env->temp_directory : PF_STR("/tmp")),
+                        PF_STR_ARG(loading->file_prefix));
+    PF_TRY(pf_file_make_directories(loading->scratch_directory.ptr, err));
+    pf_arena_defer(loading->arena, remove_scratch, loading);
+    *out_directory = loading->scratch_directory;
     return PF_OK;
 }
 
@@ -167,7 +212,7 @@ static enum pf_code write_files(struct loading *loading, struct pf_error *err) {
     if (write.file_size_bytes < MIN_FILE_BYTES) write.file_size_bytes = MIN_FILE_BYTES;
     PF_TRY(load_select_sql(&loading->columns, loading->table->schema, loading->table->full_name, loading->reader_sql,
                            loading->arena, &write.select_sql, err));
-    PF_TRY(pf_store_local_directory(loading->env->store, loading->data_prefix, loading->arena, &write.directory, err));
+    PF_TRY(choose_directory(loading, &write.directory, err));
     PF_TRY(load_write_files(&write, loading->arena, &loading->files, &loading->file_count, err));
     return publish_files(loading, err);
 }

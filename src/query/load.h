@@ -11,11 +11,11 @@
 #include "query/query.h"
 
 struct load_env {
-    struct pf_store *store; /* with local files */
+    struct pf_store *store;
     struct pf_catalog *catalog;
     int threads;                /* 0: cores */
     int64_t memory_limit_bytes; /* 0: DuckDB's default */
-    pf_str temp_directory;      /* spill; empty: none */
+    pf_str temp_directory;      /* spill, and files on their way to a store without a folder; empty: no spill */
     const struct pf_mark *mark; /* NULL: none; the table must be there, see pf_catalog_append_marked */
 };
 

@@ -22,7 +22,7 @@ static enum pf_code set_scan_columns(const struct lake_table *lake, const struct
             PF_FAIL(err, PF_BUG, "plan reads column '%.*s', table %.*s has none", PF_STR_ARG(input->columns[i]),
                     PF_STR_ARG(lake->table->full_name));
         }
-        stage_input->columns[i] = (struct task_column){lake->column_names[at], lake->column_types[at]};
+        stage_input->columns[i] = lake_column(lake, at);
     }
     stage_input->column_count = input->column_count;
     return PF_OK;

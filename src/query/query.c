@@ -10,7 +10,7 @@
 #include "query/choose_route.h"
 #include "query/query_log.h"
 #include "query/resume.h"
-#include "query/task.h"
+#include "query/task_files.h"
 #include "query/time_travel.h"
 
 #include <assert.h>
@@ -135,9 +135,42 @@ static enum pf_code decide_route(struct pf_query *query, const struct pf_stateme
 
 /* ---- running here ---- */
 
+static bool query_was_stopped(void *context) {
+    return running_check(&((const struct pf_query *)context)->running, NULL) != PF_OK;
+}
+
+void query_add_reads(struct pf_query *query, const struct task_reads *reads) {
+    query->stats.store_requests += reads->requests;
+    query->stats.store_bytes += reads->received_bytes;
+    query->stats.store_hedges += reads->hedges;
+    query->stats.store_retries += reads->retries;
+    query->stats.store_kept_bytes += reads->kept_bytes;
+}
+
+enum pf_code query_acquire_files(struct pf_query *query, const struct stage_message *stage,
+                                 const struct task_message *task, struct task_files *out_files, struct pf_error *err) {
+    struct pf_stack *stack = query->stack;
+    struct task_files_options options = {stack->store, stack->cache, query_was_stopped, query};
+    enum pf_code code = task_files_acquire(&options, stage, task, query->arena, out_files, err);
+    PF_TRY(running_explain_stop(&query->running, code, err));
+    query_add_reads(query, &out_files->reads);
+    if (out_files->hold) {
+        PF_ARENA_PUSH(query->arena, query->holds, query->hold_count, query->hold_capacity) = out_files->hold;
+    }
+    return PF_OK;
+}
+
+void query_release_files(struct pf_query *query) {
+    while (query->hold_count) pf_cache_release(query->holds[--query->hold_count]);
+}
+
+static void name_objects(struct pf_query *query, struct pf_error *err) {
+    for (size_t i = 0; i < query->hold_count; i++) pf_cache_name_objects(query->holds[i], err);
+}
+
 static enum pf_code run_local(struct pf_query *query, struct pf_error *err) {
     struct pf_stack *stack = query->stack;
-    PF_TRY(define_local_views(stack, &query->tables, query->arena, err));
+    PF_TRY(define_local_views(query, err));
     running_set_state(stack, &query->running, QUERY_RUNNING);
     query->stats.scanned_bytes = query->tables.size_bytes;
     PF_TRY(pf_session_open(stack->local_engine, &query->session, err));
@@ -150,6 +183,7 @@ static void close_rows(struct pf_query *query) {
     query->rows = pf_rows_close(query->rows);
     if (query->session) running_set_session(query->stack, &query->running, NULL);
     query->session = pf_session_close(query->session);
+    query_release_files(query);
 }
 
 /* What can't be spread runs here, with the reason. */
@@ -241,6 +275,7 @@ static enum pf_code explain(struct pf_query *query, struct pf_error *err) {
 
 /* DuckDB does not always name the file that it can't make sense of. */
 static enum pf_code name_tables(struct pf_query *query, enum pf_code code, struct pf_error *err) {
+    if (code != PF_OK) name_objects(query, err);
     if (code != PF_CORRUPT || query->is_spread || !query->tables.count || !err) return code;
     if (strncmp(err->message, "table ", 6) == 0) return code;
     pf_str names = query->tables.items[0].table->full_name;
@@ -255,6 +290,7 @@ static enum pf_code start_once(struct pf_query *query, const struct pf_statement
     bool all = statement->kind == PF_STATEMENT_SHOW;
     query->tables = (struct lake_tables){0};
     PF_TRY(resolve_tables(query->stack, statement, all, query->arena, &query->tables, err));
+    query->is_select = statement->kind == PF_STATEMENT_SELECT;
     PF_TRY(decide_route(query, statement, err));
     enum pf_code code = query->explain == EXPLAIN_NOT ? run(query, err) : explain(query, err);
     return name_tables(query, code, err);

@@ -73,6 +73,8 @@ enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk *
     PF_MUST_CHECK;
 
 struct pf_query_stats {
+    /* Data files that had to be fetched: requests with retries and hedges, what came, what was in memory already. */
+    int64_t store_requests, store_bytes, store_hedges, store_retries, store_kept_bytes;
     enum pf_route route;
     pf_str reason; /* why this route */
     int stage_count, task_count, worker_count, retry_count, extra_attempts;

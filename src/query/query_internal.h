@@ -80,7 +80,7 @@ struct finished_record {
 };
 
 struct defined_view {
-    pf_str full_name, scan_name;
+    pf_str space, name, mark;
 };
 
 struct pf_stack {
@@ -90,6 +90,7 @@ struct pf_stack {
     bool owns_exchange_path;
     pf_str redis_prefix; /* of our keys: the option, and what else must be equal for sharing a Redis */
     struct pf_store *store;
+    struct pf_cache *cache; /* of the engines in this process */
     struct pf_catalog *catalog;
     struct deleted_rows *deleted_rows; /* of the engines below */
 
@@ -177,8 +178,8 @@ enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *s
                             struct pf_arena *arena, struct lake_tables *out_tables, struct pf_error *err) PF_MUST_CHECK;
 enum pf_code define_planner_tables(struct pf_stack *stack, const struct lake_tables *tables, struct pf_error *err)
     PF_MUST_CHECK;
-enum pf_code define_local_views(struct pf_stack *stack, const struct lake_tables *tables, struct pf_arena *arena,
-                                struct pf_error *err) PF_MUST_CHECK;
+struct task_column;
+struct task_column lake_column(const struct lake_table *lake, size_t at);
 const struct lake_table *find_lake_table(const struct lake_tables *tables, pf_str scan_name);
 
 /* ---- a query ---- */
@@ -206,8 +207,24 @@ struct pf_query {
     size_t bound_input_count; /* of the last fragment, in the local exchange */
     struct pf_column *columns;
     struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
-    bool is_over;
+    bool is_over, is_select;
+    struct pf_cache_hold **holds; /* what its statements here read */
+    size_t hold_count, hold_capacity;
 };
+
+/* local_views.c: the tables of the query as views of the local engine; what they need is fetched. */
+enum pf_code define_local_views(struct pf_query *query, struct pf_error *err) PF_MUST_CHECK;
+
+/* query.c: files for a statement here, held until its rows are closed. */
+struct stage_message;
+struct task_message;
+struct task_files;
+enum pf_code query_acquire_files(struct pf_query *query, const struct stage_message *stage,
+                                 const struct task_message *task, struct task_files *out_files, struct pf_error *err)
+    PF_MUST_CHECK;
+void query_release_files(struct pf_query *query);
+struct task_reads;
+void query_add_reads(struct pf_query *query, const struct task_reads *reads);
 
 /* coordinator.c: plans, runs all stages, and leaves the last fragment streaming in query->rows.
  * PF_UNSUPPORTED with `out_reason`: can't be spread, nothing was run. */

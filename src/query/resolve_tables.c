@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Names of a statement -> tables of the lake, in two forms: for planning a view over lake_scan('main.orders@<snapshot>.<schema>'),
- * for running here a view over read_parquet. The snapshot in the scan name keeps the two and the tasks in step. */
+ * for running here a view over read_parquet (local_views.c). The snapshot in the scan name keeps the two and the tasks
+ * in step. */
 #include "query/query_internal.h"
 
-#include "query/query_log.h"
-
-#include "base/buf.h"
-#include "query/describe_files.h"
 #include "query/metadata_tables.h"
-#include "query/scan_splits.h"
+#include "query/query_log.h"
 #include "query/task.h"
 #include "query/time_travel.h"
-
-#include <string.h>
-
-enum { MAX_VIEW_BYTES = 64 << 20 };
 
 static enum pf_code describe_columns(struct lake_table *lake, struct pf_arena *arena, struct pf_error *err) {
     const struct pf_iceberg_schema *schema = lake->schema;
@@ -151,6 +144,10 @@ enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *s
     return PF_OK;
 }
 
+struct task_column lake_column(const struct lake_table *lake, size_t at) {
+    return (struct task_column){lake->column_names[at], lake->column_types[at], lake->schema->fields[at].id};
+}
+
 const struct lake_table *find_lake_table(const struct lake_tables *tables, pf_str scan_name) {
     for (size_t i = 0; i < tables->count; i++) {
         if (pf_str_equal(tables->items[i].scan_name, scan_name)) return &tables->items[i];
@@ -174,69 +171,4 @@ enum pf_code define_planner_tables(struct pf_stack *stack, const struct lake_tab
         PF_TRY(pf_engine_define_table(stack->planner_engine, &shape, err));
     }
     return PF_OK;
-}
-
-/* ---- views for running here ---- */
-
-static enum pf_code local_view_sql(struct pf_stack *stack, const struct lake_table *lake, struct pf_arena *arena,
-                                   pf_str *out_sql, struct pf_error *err) {
-    struct pf_file_list files;
-    if (lake->kind.len) return metadata_table_sql(stack, lake->table, lake->kind, arena, out_sql, err);
-    PF_TRY(pf_catalog_plan_files(stack->catalog, lake->table, NULL, 0, arena, &files, err));
-    struct stage_input input = {.kind = PF_INPUT_SCAN, .role = PF_ROLE_WHOLE};
-    struct split_source source;
-    input.column_count = lake->column_count;
-    input.columns = PF_ARENA_ARRAY(arena, struct task_column, lake->column_count);
-    for (size_t i = 0; i < lake->column_count; i++) {
-        input.columns[i] = (struct task_column){lake->column_names[i], lake->column_types[i]};
-    }
-    PF_TRY(scan_source_open(lake, &files, arena, &input, &source, err));
-    scan_take_all(&source, arena, &input.splits, &input.split_count, &input.deletes);
-    struct stage_message stage = {.sql = PF_STR("SELECT * FROM ${0}"), .inputs = &input, .input_count = 1}, described;
-    if (lake->tail_sql.len) {
-        stage.sql = pf_arena_printf(arena, "SELECT * FROM ${0} UNION ALL BY NAME (%.*s)", PF_STR_ARG(lake->tail_sql));
-    }
-    struct task_input nothing = {0};
-    struct task_message task = {.inputs = &nothing, .input_count = 1}, described_task;
-    struct pf_session *session;
-    PF_TRY(pf_session_open(stack->local_engine, &session, err));
-    enum pf_code code = describe_files(session, &stage, &task, arena, &described, &described_task, err);
-    pf_session_close(session);
-    PF_TRY(code);
-    return task_render_sql(&described, &described_task, PF_STR_EMPTY, arena, out_sql, err);
-}
-
-static struct defined_view *find_view_locked(struct pf_stack *stack, pf_str full_name) {
-    for (size_t i = 0; i < stack->view_count; i++) {
-        if (pf_str_equal(stack->views[i].full_name, full_name)) return &stack->views[i];
-    }
-    return NULL;
-}
-
-static enum pf_code define_local_view_locked(struct pf_stack *stack, const struct lake_table *lake,
-                                             struct pf_arena *arena, struct pf_error *err) {
-    pf_str full_name =
-        pf_arena_printf(arena, "%.*s.%.*s", PF_STR_ARG(lake->table->id.space), PF_STR_ARG(lake->view_name));
-    struct defined_view *view = find_view_locked(stack, full_name);
-    if (view && pf_str_equal(view->scan_name, lake->scan_name)) return PF_OK;
-    pf_str sql;
-    PF_TRY(local_view_sql(stack, lake, arena, &sql, err));
-    PF_TRY(pf_engine_define_view(stack->local_engine, lake->table->id.space, lake->view_name, sql, err));
-    if (!view) {
-        view = &PF_ARENA_PUSH(stack->arena, stack->views, stack->view_count, stack->view_capacity);
-        view->full_name = pf_arena_str(stack->arena, full_name);
-    }
-    view->scan_name = pf_arena_str(stack->arena, lake->scan_name);
-    return PF_OK;
-}
-
-enum pf_code define_local_views(struct pf_stack *stack, const struct lake_tables *tables, struct pf_arena *arena,
-                                struct pf_error *err) {
-    enum pf_code code = PF_OK;
-    pthread_mutex_lock(&stack->start_mutex);
-    for (size_t i = 0; i < tables->count && code == PF_OK; i++) {
-        code = define_local_view_locked(stack, &tables->items[i], arena, err);
-    }
-    pthread_mutex_unlock(&stack->start_mutex);
-    return code;
 }

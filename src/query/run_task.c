@@ -70,18 +70,24 @@ void unbind_inputs(struct pf_exchange *exchange, size_t input_count, pf_str pref
 }
 
 static enum pf_code copy_fragment(const struct task_run *run, pf_str path, struct pf_arena *arena,
-                                  struct pf_error *err) {
+                                  struct task_reads *out_reads, struct pf_error *err) {
+    pf_str fragment = PF_STR_EMPTY;
+    struct task_files files;
     struct stage_message stage;
     struct task_message task;
-    pf_str fragment;
-    PF_TRY(describe_files(run->session, run->stage, run->task, arena, &stage, &task, err));
-    PF_TRY(task_render_sql(&stage, &task, run->prefix, arena, &fragment, err));
+    PF_TRY(task_files_acquire(&run->files, run->stage, run->task, arena, &files, err));
+    enum pf_code code = describe_files(run->session, &files.stage, &files.task, arena, &stage, &task, err);
+    if (code == PF_OK) code = task_render_sql(&stage, &task, run->prefix, arena, &fragment, err);
     pf_str sql = pf_arena_printf(
         arena, "COPY (%.*s) TO %s (FORMAT exchange, OUTPUT %s, PARTITIONS %d%s%s, PER_THREAD_OUTPUT true)",
         PF_STR_ARG(fragment), sql_quote_text(path, arena).ptr, sql_quote_text(run->prefix, arena).ptr,
         run->stage->partition_count, run->stage->keys.len ? ", KEYS " : "",
         run->stage->keys.len ? sql_quote_text(run->stage->keys, arena).ptr : "");
-    return pf_session_run(run->session, sql, err);
+    if (code == PF_OK) code = pf_session_run(run->session, sql, err);
+    if (code != PF_OK) pf_cache_name_objects(files.hold, err);
+    *out_reads = files.reads;
+    task_files_release(&files);
+    return code;
 }
 
 enum pf_code run_task(const struct task_run *run, struct pf_arena *arena, struct task_result *out_result,
@@ -89,16 +95,17 @@ enum pf_code run_task(const struct task_run *run, struct pf_arena *arena, struct
     int64_t started_ns = pf_clock_mono_ns();
     pf_str path;
     struct pf_exchange_output output;
+    struct task_reads reads = {0};
     PF_TRY(bind_inputs(run->exchange, run->stage, run->task, run->prefix, arena, err));
     enum pf_code code = pf_exchange_begin_output(run->exchange, run->prefix, run->key, arena, &path, err);
     if (code == PF_OK) {
-        code = copy_fragment(run, path, arena, err);
+        code = copy_fragment(run, path, arena, &reads, err);
         if (code == PF_OK) code = pf_exchange_take_output(run->exchange, run->prefix, arena, &output, err);
         if (code != PF_OK) pf_exchange_drop_output(run->exchange, run->prefix);
     }
     unbind_inputs(run->exchange, run->stage->input_count, run->prefix);
     PF_TRY(code);
-    struct task_result result = {.rows = output.rows, .bytes = output.size_bytes};
+    struct task_result result = {.rows = output.rows, .bytes = output.size_bytes, .store_reads = reads};
     PF_TRY(pf_exchange_output_encode(&output, arena, &result.output_json, err));
     result.wall_us = (pf_clock_mono_ns() - started_ns) / 1000;
     *out_result = result;

@@ -4,7 +4,7 @@
 #define PF_QUERY_RUN_TASK_H
 
 #include "exchange/exchange.h"
-#include "query/task.h"
+#include "query/task_files.h"
 
 /* Makes exchange_read('<prefix>.<i>') work for every dataset of the task. On failure nothing stays bound. */
 enum pf_code bind_inputs(struct pf_exchange *exchange, const struct stage_message *stage,
@@ -18,6 +18,7 @@ struct task_run {
     struct pf_session *session;
     const struct stage_message *stage;
     const struct task_message *task;
+    struct task_files_options files;
     pf_str prefix, key;
 };
 enum pf_code run_task(const struct task_run *run, struct pf_arena *arena, struct task_result *out_result,

@@ -285,6 +285,9 @@ static void put_record_locked(struct pf_json_out *out, const struct running *run
     pf_json_field_i64(out, "extra_attempts", stats->extra_attempts);
     pf_json_field_i64(out, "scanned_bytes", stats->scanned_bytes);
     pf_json_field_i64(out, "exchanged_bytes", stats->exchanged_bytes);
+    pf_json_field_i64(out, "store_requests", stats->store_requests);
+    pf_json_field_i64(out, "store_bytes", stats->store_bytes);
+    pf_json_field_i64(out, "store_kept_bytes", stats->store_kept_bytes);
     pf_json_field_i64(out, "reads", stats->read_count);
     pf_json_field_i64(out, "warm_reads", stats->warm_read_count);
     put_stages(out, running);

@@ -221,7 +221,11 @@ static pf_str constants_of(const struct split_source *source, const struct pf_da
 struct task_split scan_split(const struct split_source *source, const struct pf_scan_file *file, int64_t first_row,
                              int64_t last_row) {
     struct task_split split = {
-        .path = file->local_path.len ? file->local_path : file->path, .first_row = first_row, .last_row = last_row};
+        .path = file->local_path.len ? file->local_path : file->path,
+        .first_row = first_row,
+        .last_row = last_row,
+        .size_bytes = file->size_bytes,
+    };
     if (source->has_more || file->delete_count) {
         split.data_path = file->path;
         split.sequence_number = file->entry->sequence_number;

@@ -14,6 +14,7 @@
 #include "planner/planner.h"
 #include "query/deleted_rows.h"
 #include "query/resume.h"
+#include "query/store_event.h"
 #include "store/store.h"
 #include "sync/sync.h"
 
@@ -187,6 +188,11 @@ static enum pf_code open_parts(struct pf_stack *stack, struct pf_error *err) {
     stack->deleted_rows = deleted_rows_new();
     PF_TRY(pf_catalog_open(stack->store, &catalog, &stack->catalog, err));
     PF_TRY(choose_run_path(stack, err));
+    struct pf_cache_options cache = {
+        .budget_bytes = stack->options.coordinator_memory_bytes / 4,
+        .link_directory = pf_arena_printf(stack->arena, "%.*s/cache", PF_STR_ARG(stack->run_path)),
+    };
+    PF_TRY(pf_cache_open(stack->store, &cache, &stack->cache, err));
     PF_TRY(choose_exchange_path(stack, err));
     if (stack->options.has_query_log) PF_TRY(query_log_open(stack, err));
     return keeper_start(stack, err);
@@ -235,6 +241,7 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack) {
     pf_engine_close(stack->planner_engine);
     deleted_rows_free(stack->deleted_rows);
     pf_exchange_close(stack->exchange);
+    pf_cache_close(stack->cache);
     pf_catalog_close(stack->catalog);
     pf_store_close(stack->store);
     if (stack->owns_exchange_path) (void)!pf_file_remove_tree(stack->exchange_path.ptr, NULL);
@@ -280,11 +287,12 @@ static enum pf_code engine_directories(struct pf_stack *stack, struct pf_arena *
     pf_str *directories = NULL;
     size_t count = 0;
     PF_TRY(pf_catalog_directories(stack->catalog, arena, &directories, &count, err));
-    pf_str *all = PF_ARENA_ARRAY(arena, pf_str, count + 1);
+    pf_str *all = PF_ARENA_ARRAY(arena, pf_str, count + 2);
     if (count) memcpy(all, directories, count * sizeof *all);
-    all[count] = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(stack->exchange_path));
+    if (stack->exchange_path.len) all[count++] = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(stack->exchange_path));
+    if (pf_cache_directory(stack->cache).len) all[count++] = pf_cache_directory(stack->cache);
     *out_directories = all;
-    *out_count = count + 1;
+    *out_count = count;
     return PF_OK;
 }
 
@@ -374,6 +382,14 @@ static enum pf_code start_sync_locked(struct pf_stack *stack, struct pf_error *e
     return PF_OK;
 }
 
+/* Only where files have to be fetched. */
+static int64_t worker_cache_bytes(const struct pf_stack *stack) {
+    if (pf_store_has_files(stack->store)) return 0;
+    int64_t asked = stack->options.cache_memory_bytes, most = stack->options.worker_memory_bytes / 2;
+    if (!asked) asked = stack->options.worker_memory_bytes / 4;
+    return asked < most ? asked : most;
+}
+
 static enum pf_code make_worker_event(struct pf_stack *stack, struct pf_error *err) {
     struct pf_arena *arena = pf_arena_new(NULL, "worker event");
     pf_str *directories = NULL;
@@ -391,10 +407,15 @@ static enum pf_code make_worker_event(struct pf_stack *stack, struct pf_error *e
     pf_json_field_i64(&out, "redis_connections", stack->options.redis_connections);
     pf_json_field_bool(&out, "redis_allows_insecure", stack->options.redis_allows_insecure);
     pf_json_field_str(&out, "exchange_path", stack->exchange_path);
+    pf_json_field_str(&out, "store_url", pf_store_url(stack->store));
+    pf_json_key(&out, "store");
+    store_options_to_json(&stack->options.store_options, &out);
+    int64_t cache_bytes = worker_cache_bytes(stack);
+    pf_json_field_i64(&out, "cache_bytes", cache_bytes);
     pf_json_field_str(&out, "run_path", stack->run_path);
     pf_json_field_str(&out, "disabled_optimizers", PF_STR(FRAGMENT_DISABLED_OPTIMIZERS));
     pf_json_field_i64(&out, "threads", 1);
-    pf_json_field_i64(&out, "memory_bytes", stack->options.worker_memory_bytes);
+    pf_json_field_i64(&out, "memory_bytes", stack->options.worker_memory_bytes - cache_bytes);
     pf_json_field_i64(&out, "lease_ms", stack->options.lease_ms);
     pf_json_field_i64(&out, "idle_ms", stack->options.worker_idle_ms);
     pf_json_key(&out, "directories");

@@ -79,6 +79,7 @@ static void report_reads(struct run *run, const struct stage_run *stage, const s
     bool is_home = stage->workers && pf_str_equal(stage->workers[event->task_id], event->worker_id);
     run->query->stats.read_count += result->reads;
     run->query->stats.warm_read_count += result->warm_reads;
+    query_add_reads(run->query, &result->store_reads);
     pthread_mutex_lock(&run->stack->locked.mutex);
     struct stage_progress *progress = run_progress_locked(run, stage->stage->id);
     progress->home_tasks += is_home;

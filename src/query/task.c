@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "query/render_scan.h"
 
-enum { MAX_MESSAGE_BYTES = 64 << 20, SPLIT_MEMBERS = 8 /* before its deletes */ };
+enum { MAX_MESSAGE_BYTES = 64 << 20, SPLIT_MEMBERS = 9 /* before its deletes */ };
 
 /* ---- encode ---- */
 
@@ -13,6 +13,7 @@ static void put_split(struct pf_json_out *out, const struct task_split *split) {
     pf_json_put_str(out, split->path);
     pf_json_put_i64(out, split->first_row);
     pf_json_put_i64(out, split->last_row);
+    pf_json_put_i64(out, split->size_bytes);
     if (split->data_path.len) {
         pf_json_put_str(out, split->data_path);
         pf_json_put_i64(out, split->sequence_number);
@@ -72,6 +73,7 @@ static void put_stage_input(struct pf_json_out *out, const struct stage_input *i
         for (size_t i = 0; i < input->column_count; i++) {
             pf_json_put_str(out, input->columns[i].name);
             pf_json_put_str(out, input->columns[i].type);
+            pf_json_put_i64(out, input->columns[i].field_id);
         }
         pf_json_close_array(out);
         put_splits(out, input->splits, input->split_count, &input->deletes);
@@ -147,6 +149,17 @@ pf_str task_result_encode(const struct task_result *result, struct pf_arena *are
     pf_json_field_i64(&out, "wall_us", result->wall_us);
     pf_json_field_i64(&out, "reads", result->reads);
     pf_json_field_i64(&out, "warm_reads", result->warm_reads);
+    const struct task_reads *store = &result->store_reads;
+    if (store->requests || store->kept_bytes) {
+        pf_json_key(&out, "store");
+        pf_json_open_array(&out);
+        pf_json_put_i64(&out, store->requests);
+        pf_json_put_i64(&out, store->received_bytes);
+        pf_json_put_i64(&out, store->hedges);
+        pf_json_put_i64(&out, store->retries);
+        pf_json_put_i64(&out, store->kept_bytes);
+        pf_json_close_array(&out);
+    }
     pf_json_field_str(&out, "worker", result->worker);
     pf_json_close_object(&out);
     return take_text(&buf, arena);
@@ -157,7 +170,7 @@ pf_str task_result_encode(const struct task_result *result, struct pf_arena *are
 static enum pf_code get_split(pf_json *json, size_t delete_count, struct pf_arena *arena, struct task_split *split,
                               struct pf_error *err) {
     struct pf_json_each part = pf_json_each(json);
-    if (part.count != 3 && part.count < SPLIT_MEMBERS) {
+    if (part.count != 4 && part.count < SPLIT_MEMBERS) {
         PF_FAIL(err, PF_INVALID, "task message: a split has %zu members", part.count);
     }
     split->delete_count = part.count > SPLIT_MEMBERS ? part.count - SPLIT_MEMBERS : 0;
@@ -168,11 +181,12 @@ static enum pf_code get_split(pf_json *json, size_t delete_count, struct pf_aren
         case 0: split->path = pf_json_as_str(part.value, PF_STR_EMPTY); break;
         case 1: split->first_row = number; break;
         case 2: split->last_row = number; break;
-        case 3: split->data_path = pf_json_as_str(part.value, PF_STR_EMPTY); break;
-        case 4: split->sequence_number = number; break;
-        case 5: split->first_row_id = number; break;
-        case 6: split->constants_json = pf_json_as_str(part.value, PF_STR_EMPTY); break;
-        case 7: split->scope = (int)number; break;
+        case 3: split->size_bytes = number; break;
+        case 4: split->data_path = pf_json_as_str(part.value, PF_STR_EMPTY); break;
+        case 5: split->sequence_number = number; break;
+        case 6: split->first_row_id = number; break;
+        case 7: split->constants_json = pf_json_as_str(part.value, PF_STR_EMPTY); break;
+        case 8: split->scope = (int)number; break;
         default:
             if (number < 0 || (uint64_t)number >= delete_count) {
                 PF_FAIL(err, PF_INVALID, "task message: a split has delete %lld of %zu", (long long)number,
@@ -261,16 +275,16 @@ static enum pf_code get_stage_input(pf_json *object, struct pf_arena *arena, str
     input->schema_json = pf_json_get_str(object, "schema", PF_STR_EMPTY);
     input->name_mapping = pf_json_get_str(object, "name_mapping", PF_STR_EMPTY);
     pf_json *columns = pf_json_get(object, "columns");
-    input->column_count = pf_json_count(columns) / 2;
+    input->column_count = pf_json_count(columns) / 3;
     input->columns = PF_ARENA_ARRAY(arena, struct task_column, input->column_count);
     for (struct pf_json_each each = pf_json_each(columns); pf_json_next(&each);) {
-        if (each.index / 2 >= input->column_count) break;
+        if (each.index / 3 >= input->column_count) break;
         pf_str text = pf_json_as_str(each.value, PF_STR_EMPTY);
-        struct task_column *column = &input->columns[each.index / 2];
-        if (each.index % 2 == 0) {
-            column->name = text;
-        } else {
-            column->type = text;
+        struct task_column *column = &input->columns[each.index / 3];
+        switch (each.index % 3) {
+        case 0: column->name = text; break;
+        case 1: column->type = text; break;
+        default: column->field_id = (int)pf_json_as_i64(each.value, -1);
         }
     }
     get_keys(object, arena, input);
@@ -325,6 +339,11 @@ enum pf_code task_result_decode(pf_str json, struct pf_arena *arena, struct task
     result.wall_us = pf_json_get_i64(root, "wall_us", 0);
     result.reads = (int)pf_json_get_i64(root, "reads", 0);
     result.warm_reads = (int)pf_json_get_i64(root, "warm_reads", 0);
+    int64_t *store[] = {&result.store_reads.requests, &result.store_reads.received_bytes, &result.store_reads.hedges,
+                        &result.store_reads.retries, &result.store_reads.kept_bytes};
+    for (struct pf_json_each each = pf_json_each(pf_json_get(root, "store")); pf_json_next(&each);) {
+        if (each.index < sizeof store / sizeof *store) *store[each.index] = pf_json_as_i64(each.value, 0);
+    }
     result.worker = pf_json_get_str(root, "worker", PF_STR_EMPTY);
     *out_result = result;
     return PF_OK;

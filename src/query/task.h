@@ -12,13 +12,15 @@
 /* One column of a lake table: read it by name, as this type. */
 struct task_column {
     pf_str name, type;
+    int field_id; /* Iceberg's */
 };
 
 /* A file, or some of its rows: last_row -1 is the end. What follows is there where some of the rows are deleted. */
 struct task_split {
-    pf_str path;
+    pf_str path; /* or the URI of an object: see task_files.h */
     int64_t first_row, last_row;
-    uint32_t *deletes; /* positions in the task_deletes beside the splits */
+    int64_t size_bytes; /* of the file; 0: unknown */
+    uint32_t *deletes;  /* positions in the task_deletes beside the splits */
     size_t delete_count;
     pf_str data_path;                      /* the file as the table's metadata names it */
     int64_t sequence_number, first_row_id; /* first_row_id -1: none */
@@ -92,9 +94,15 @@ struct task_message {
     size_t input_count;
 };
 
+/* What came over the network for the files of a task, and what was there already. All 0 where files are files. */
+struct task_reads {
+    int64_t requests, received_bytes, hedges, retries, kept_bytes;
+};
+
 struct task_result {
     pf_str output_json; /* for pf_exchange_output_decode */
     int64_t rows, bytes, wall_us;
+    struct task_reads store_reads;
     int reads, warm_reads; /* splits that the task read by itself; of them those that the worker had read before */
     pf_str worker;
 };

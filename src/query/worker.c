@@ -17,6 +17,7 @@
 #include "query/hot_columns.h"
 #include "query/run_task.h"
 #include "query/seal.h"
+#include "query/store_event.h"
 #include "sync/sync.h"
 
 #include <stdio.h>
@@ -33,6 +34,8 @@ struct pf_worker {
     struct pf_exchange *exchange;
     struct small_slices small_slices;
     struct deleted_rows *deleted_rows;
+    struct pf_store *store;
+    struct pf_cache *cache;
     struct pf_engine *engine;
     struct pf_session *session;
     struct hot_columns *hot;
@@ -140,6 +143,9 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
     pf_json *list = pf_json_get(event, "directories");
     size_t count = 0, capacity = 0;
     pf_str *directories = NULL;
+    if (pf_cache_directory(worker->cache).len) {
+        PF_ARENA_PUSH(worker->arena, directories, count, capacity) = pf_cache_directory(worker->cache);
+    }
     for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
         PF_ARENA_PUSH(worker->arena, directories, count, capacity) =
             pf_arena_str(worker->arena, pf_json_as_str(each.value, PF_STR_EMPTY));
@@ -172,6 +178,22 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
     return PF_OK;
 }
 
+/* The store, and memory in front of it. */
+static enum pf_code open_store(struct pf_worker *worker, pf_json *event, struct pf_error *err) {
+    pf_str url;
+    struct pf_store_options options = {0};
+    PF_TRY(pf_json_need_str(event, "store_url", "worker event", &url, err));
+    store_options_from_json(pf_json_get(event, "store"), &options);
+    PF_TRY(pf_store_open(url, &options, &worker->store, err));
+    pf_str run_path = pf_json_get_str(event, "run_path", PF_STR("/tmp"));
+    struct pf_cache_options cache = {
+        .budget_bytes = pf_json_get_i64(event, "cache_bytes", 0),
+        .link_directory =
+            pf_arena_printf(worker->arena, "%.*s/cache-%.*s", PF_STR_ARG(run_path), PF_STR_ARG(worker->id)),
+    };
+    return pf_cache_open(worker->store, &cache, &worker->cache, err);
+}
+
 static enum pf_code open_sync(struct pf_worker *worker, pf_json *event, pf_str redis_url, struct pf_error *err) {
     pf_str ca_path = pf_json_get_str(event, "redis_ca", PF_STR_EMPTY);
     struct pf_sync_options options = {
@@ -195,6 +217,7 @@ static enum pf_code open_parts(struct pf_worker *worker, pf_str event_json, stru
     worker->id = pf_runtime_worker_id(worker->arena);
     if (worker->id.len == 0) worker->id = pf_id_ulid(worker->arena);
     PF_TRY(open_sync(worker, event, redis_url, err));
+    PF_TRY(open_store(worker, event, err));
     PF_TRY(open_engine(worker, event, exchange_path, err));
     int status = pthread_create(&worker->heart, NULL, beat_heart, worker);
     if (status != 0) PF_FAIL_ERRNO(err, status, "start the heartbeat thread");
@@ -230,6 +253,8 @@ struct pf_worker *pf_worker_close(struct pf_worker *worker) {
     pf_engine_close(worker->engine);
     deleted_rows_free(worker->deleted_rows);
     pf_exchange_close(worker->exchange);
+    pf_cache_close(worker->cache);
+    pf_store_close(worker->store);
     pf_sync_close(worker->sync);
     pf_arena_free(worker->stage_arena);
     pthread_cond_destroy(&worker->changed);
@@ -239,6 +264,10 @@ struct pf_worker *pf_worker_close(struct pf_worker *worker) {
 }
 
 /* ---- one task ---- */
+
+static bool task_was_cancelled(void *context) {
+    return was_cancelled(context);
+}
 
 static enum pf_code need_stage(struct pf_worker *worker, const struct pf_sync_claim *claim, struct pf_error *err) {
     /* A later attempt may be there because the stage was given other inputs. */
@@ -273,12 +302,16 @@ static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim
     if (task.input_count != worker->stage.input_count) {
         PF_FAIL(err, PF_BUG, "task has %zu inputs, its stage %zu", task.input_count, worker->stage.input_count);
     }
-    PF_TRY(hot_columns_prepare(worker->hot, &worker->stage, &task, arena, err));
+    /* They are built from the whole files' columns, which are there only where files are files. */
+    if (pf_store_has_files(worker->store)) {
+        PF_TRY(hot_columns_prepare(worker->hot, &worker->stage, &task, arena, err));
+    }
     struct task_run run = {
         .exchange = worker->exchange,
         .session = worker->session,
         .stage = &worker->stage,
         .task = &task,
+        .files = {worker->store, worker->cache, task_was_cancelled, worker},
         .prefix = pf_arena_printf(arena, "t%lld", (long long)worker->task_number++),
         .key = pf_arena_printf(arena, "%.*s/%d/%d.%d", PF_STR_ARG(claim->query_id), claim->stage_id, claim->task_id,
                                claim->attempt),

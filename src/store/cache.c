@@ -20,8 +20,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* Of a footer that is not known yet; most are smaller. */
-static const int64_t FIRST_TAIL_BYTES = 64 << 10;
+/* A guess at a footer that is not known yet: most are smaller. */
+static const int64_t MIN_TAIL_BYTES = 8 << 10, MAX_TAIL_BYTES = 64 << 10, TAIL_SHARE = 64;
 /* A gap between two pieces is read as well if it is small, absolutely or beside them: a request costs more. */
 static const int64_t SMALL_GAP_BYTES = 32 << 10, MAX_GAP_BYTES = 1 << 20, GAP_SHARE = 8, MAX_SPAN_BYTES = 64 << 20;
 /* What may be in use at once, in budgets. */
@@ -134,20 +134,25 @@ static struct pf_store_read tail_read(const struct entry *entry, int64_t length)
         .key = entry->key, .offset = entry->size_bytes - length, .length = length, .fd = entry->fd};
 }
 
+static int64_t guess_tail(const struct entry *entry) {
+    int64_t guess = entry->size_bytes / TAIL_SHARE;
+    return guess < MIN_TAIL_BYTES ? MIN_TAIL_BYTES : guess > MAX_TAIL_BYTES ? MAX_TAIL_BYTES : guess;
+}
+
 /* First a guess at how long they are, then the rest of the few that are longer. */
 static enum pf_code fetch_tails(const struct acquiring *acquiring, struct entry *const *mine, size_t count,
                                 struct pf_error *err) {
     struct pf_store_read *reads = PF_ARENA_ARRAY(acquiring->scratch, struct pf_store_read, count);
     size_t longer = 0;
-    for (size_t i = 0; i < count; i++) reads[i] = tail_read(mine[i], FIRST_TAIL_BYTES);
+    for (size_t i = 0; i < count; i++) reads[i] = tail_read(mine[i], guess_tail(mine[i]));
     PF_TRY(fetch(acquiring, reads, count, err));
     for (size_t i = 0; i < count; i++) {
         int64_t length;
         enum pf_code code = entry_read_footer(mine[i], NULL, NULL, &length, err);
         if (code != PF_OK) return name_entry(acquiring->cache, mine[i], code, err);
-        if (length > FIRST_TAIL_BYTES) {
+        if (length > guess_tail(mine[i])) {
             reads[longer] = tail_read(mine[i], length);
-            reads[longer++].length -= FIRST_TAIL_BYTES;
+            reads[longer++].length -= guess_tail(mine[i]);
         }
     }
     return fetch(acquiring, reads, longer, err);
@@ -235,6 +240,10 @@ static void hold_piece_locked(struct acquiring *acquiring, struct piece *piece) 
 
 static void hold_pieces_locked(struct acquiring *acquiring, const struct pf_cache_need *need, struct entry *entry) {
     const struct parquet_footer *footer = &entry->footer;
+    if (need->is_plain) {
+        hold_piece_locked(acquiring, &entry->pieces[0]);
+        return;
+    }
     bool *wanted = PF_ARENA_ARRAY(acquiring->scratch, bool, footer->leaf_count);
     for (size_t i = 0; i < footer->leaf_count; i++) wanted[i] = is_needed(need, &footer->leaves[i]);
     int64_t first_row = 0;
@@ -280,12 +289,22 @@ static size_t coalesce(struct piece *const *pieces, size_t count, struct pf_stor
     return read_count;
 }
 
+/* Nothing between the two is of use to anybody. */
+static bool is_empty_locked(const struct entry *entry, int64_t from, int64_t to) {
+    for (size_t i = entry_find_piece(entry, from); i < entry->by_offset_count; i++) {
+        if (entry->by_offset[i]->offset >= to) return true;
+        if (entry->by_offset[i]->state != PIECE_ABSENT) return false;
+    }
+    return true;
+}
+
 /* What was read only because it lay between is given back. */
-static void punch_gaps(struct piece *const *pieces, size_t count) {
+static void punch_gaps_locked(struct piece *const *pieces, size_t count) {
     for (size_t i = 1; i < count; i++) {
         const struct piece *before = pieces[i - 1], *after = pieces[i];
         int64_t from = before->offset + before->length;
-        if (before->entry == after->entry && after->offset - from <= MAX_GAP_BYTES && after->offset > from) {
+        bool is_gap = before->entry == after->entry && after->offset > from && after->offset - from <= MAX_GAP_BYTES;
+        if (is_gap && is_empty_locked(before->entry, from, after->offset)) {
             entry_punch(before->entry, from, after->offset - from);
         }
     }
@@ -341,7 +360,7 @@ static void settle_pieces_locked(struct acquiring *acquiring, struct piece *cons
         cache->locked.counters.fetched_bytes += mine[i]->length;
         acquiring->counters.fetched_bytes += mine[i]->length;
     }
-    if (is_good) punch_gaps(mine, count);
+    if (is_good) punch_gaps_locked(mine, count);
     pthread_cond_broadcast(&cache->locked.fetched);
 }
 
@@ -380,8 +399,10 @@ static enum pf_code pin_entries(struct acquiring *acquiring, struct pf_error *er
         struct pf_cache_need *need = &acquiring->needs[i];
         struct pf_store_object object = {.size_bytes = need->size_bytes};
         if (need->size_bytes < 0) PF_TRY(pf_store_stat(cache->store, need->key, &object, err));
+        if (!object.size_bytes) PF_FAIL(err, PF_CORRUPT, "'%.*s' is empty", PF_STR_ARG(need->key));
         pthread_mutex_lock(&cache->locked.mutex);
-        enum pf_code code = entry_pin_locked(cache, need->key, object.size_bytes, &hold->entries[i], err);
+        enum pf_code code =
+            entry_pin_locked(cache, need->key, object.size_bytes, need->is_plain, &hold->entries[i], err);
         if (code == PF_OK) hold->entry_count = i + 1;
         pthread_mutex_unlock(&cache->locked.mutex);
         PF_TRY(code);

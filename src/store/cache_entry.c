@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -43,8 +44,7 @@ static void free_entry(struct entry *entry) {
 }
 
 void entry_drop_locked(struct pf_cache *cache, struct entry *entry) {
-    size_t count = 2 * entry->footer.leaf_count * entry->footer.group_count;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < entry->piece_count; i++) {
         if (entry->pieces[i].state == PIECE_PRESENT) piece_evict_locked(cache, &entry->pieces[i]);
     }
     cache->locked.held_bytes -= entry->footer_bytes;
@@ -69,7 +69,7 @@ static enum pf_code make_file(struct pf_cache *cache, struct entry *entry, struc
     if (symlink(target, entry->path.ptr) != 0) {
         PF_FAIL_ERRNO(err, errno, "make the link '%.*s'", PF_STR_ARG(entry->path));
     }
-    return store_write_at(entry->fd, PF_STR("PAR1"), 0, err);
+    return PF_OK;
 }
 
 static enum pf_code make_locked(struct pf_cache *cache, pf_str key, int64_t size_bytes, struct entry **out_entry,
@@ -92,11 +92,20 @@ static enum pf_code make_locked(struct pf_cache *cache, pf_str key, int64_t size
     return PF_OK;
 }
 
-enum pf_code entry_pin_locked(struct pf_cache *cache, pf_str key, int64_t size_bytes, struct entry **out_entry,
-                              struct pf_error *err) {
+/* There is no footer to wait for. */
+static void make_plain(struct entry *entry) {
+    entry->pieces = PF_ARENA_NEW(entry->arena, struct piece);
+    entry->pieces[0] = (struct piece){.entry = entry, .length = entry->size_bytes};
+    entry->piece_count = 1;
+    entry->footer_state = FOOTER_PRESENT;
+}
+
+enum pf_code entry_pin_locked(struct pf_cache *cache, pf_str key, int64_t size_bytes, bool is_plain,
+                              struct entry **out_entry, struct pf_error *err) {
     struct entry *entry = *find_link(cache, key);
     if (!entry) {
         PF_TRY(make_locked(cache, key, size_bytes, &entry, err));
+        if (is_plain) make_plain(entry);
     } else if (entry->pins == 0) {
         unlist(cache, entry);
     }
@@ -160,6 +169,33 @@ enum pf_code entry_read_footer(struct entry *entry, struct pf_arena **out_arena,
     return PF_OK;
 }
 
+static int compare_offsets(const void *left, const void *right) {
+    const struct piece *a = *(struct piece *const *)left, *b = *(struct piece *const *)right;
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+static void sort_pieces(struct entry *entry) {
+    entry->by_offset = PF_ARENA_ARRAY(entry->arena, struct piece *, entry->piece_count);
+    for (size_t i = 0; i < entry->piece_count; i++) {
+        if (entry->pieces[i].length) entry->by_offset[entry->by_offset_count++] = &entry->pieces[i];
+    }
+    if (entry->by_offset_count)
+        qsort(entry->by_offset, entry->by_offset_count, sizeof(struct piece *), compare_offsets);
+}
+
+size_t entry_find_piece(const struct entry *entry, int64_t offset) {
+    size_t low = 0, high = entry->by_offset_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (entry->by_offset[middle]->offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 static void free_arena(void *arena) {
     pf_arena_free(arena);
 }
@@ -171,6 +207,7 @@ void entry_set_footer_locked(struct pf_cache *cache, struct entry *entry, struct
     pf_arena_defer(entry->arena, free_arena, arena);
     entry->footer = *footer;
     entry->pieces = PF_ARENA_ARRAY(entry->arena, struct piece, count);
+    entry->piece_count = count;
     for (size_t g = 0; g < footer->group_count; g++) {
         for (size_t i = 0; i < footer->leaf_count; i++) {
             const struct parquet_place *chunk = &footer->groups[g].chunks[i], *filter = &footer->groups[g].filters[i];
@@ -178,6 +215,7 @@ void entry_set_footer_locked(struct pf_cache *cache, struct entry *entry, struct
             entry->pieces[at++] = (struct piece){.entry = entry, .offset = filter->offset, .length = filter->length};
         }
     }
+    sort_pieces(entry);
     entry->footer_bytes = footer_bytes;
     entry->footer_state = FOOTER_PRESENT;
     cache->locked.held_bytes += footer_bytes;

@@ -40,7 +40,9 @@ struct entry {
     enum footer_state footer_state;
     int64_t footer_bytes;
     struct parquet_footer footer;
-    struct piece *pieces; /* 2 * leaf_count * group_count: chunk and filter by turns */
+    struct piece *pieces;     /* by row group and leaf, chunk and filter by turns; of a plain object one: all of it */
+    struct piece **by_offset; /* those that have a length */
+    size_t piece_count, by_offset_count;
 };
 
 enum { ENTRY_BUCKETS = 4096 };
@@ -66,8 +68,8 @@ struct pf_cache {
 /* ---- cache_entry.c ---- */
 
 /* The entry of an object, pinned; made if it isn't there. */
-enum pf_code entry_pin_locked(struct pf_cache *cache, pf_str key, int64_t size_bytes, struct entry **out_entry,
-                              struct pf_error *err) PF_MUST_CHECK;
+enum pf_code entry_pin_locked(struct pf_cache *cache, pf_str key, int64_t size_bytes, bool is_plain,
+                              struct entry **out_entry, struct pf_error *err) PF_MUST_CHECK;
 void entry_unpin_locked(struct pf_cache *cache, struct entry *entry);
 /* One that nobody pins. */
 void entry_drop_locked(struct pf_cache *cache, struct entry *entry);
@@ -77,6 +79,8 @@ enum pf_code entry_read_footer(struct entry *entry, struct pf_arena **out_arena,
 /* Takes it in, with its arena; makes the pieces. */
 void entry_set_footer_locked(struct pf_cache *cache, struct entry *entry, struct pf_arena *arena,
                              const struct parquet_footer *footer, int64_t footer_bytes);
+/* The first of `by_offset` that starts at or behind `offset`. */
+size_t entry_find_piece(const struct entry *entry, int64_t offset);
 /* The kernel lets go of the pages that lie wholly inside. */
 void entry_punch(const struct entry *entry, int64_t offset, int64_t length);
 /* Readers that keep decoded footers see that the file has not changed. */

@@ -183,6 +183,7 @@ struct pf_cache_column {
 struct pf_cache_need {
     pf_str key;
     int64_t size_bytes; /* of the object; -1: unknown */
+    bool is_plain;      /* no Parquet file: all of it; what follows says nothing */
     bool all_columns;
     const struct pf_cache_column *columns; /* those at the top, with all that is nested in them */
     size_t column_count;

@@ -4,8 +4,11 @@
     with S3Server("versitygw") as server:
         stack = Stack(store_url=server.url("lake"), environment=server.environment())
 
+With PUFFINDB_TEST_S3=versitygw (or minio) in the environment, every stack of a suite has its lake there.
+
 A server has one certificate authority, made with openssl for each run, and one bucket."""
 
+import atexit
 import datetime
 import hashlib
 import hmac
@@ -77,6 +80,18 @@ def signature_headers(method, host, path, query="", key=KEY, secret=SECRET, now=
         "Authorization": f"AWS4-HMAC-SHA256 Credential={key}/{scope}, "
         f"SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={signature}",
     }
+
+
+_shared = []
+
+
+def s3_server():
+    """The server that all stacks of this process share, if PUFFINDB_TEST_S3 asks for one; else None."""
+    kind = os.environ.get("PUFFINDB_TEST_S3")
+    if kind and not _shared:
+        _shared.append(S3Server(kind).start())
+        atexit.register(_shared[0].stop)
+    return _shared[0] if kind else None
 
 
 class S3Server:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from .cases import Problem
 from .environment import binary, is_sanitized
+from .s3 import s3_server
 
 MARK = "PUFFIN_TEST_MARK"
 START_LIMIT_S, STOP_LIMIT_S, LOAD_LIMIT_S = 60, 30, 600
@@ -66,7 +67,10 @@ class Stack:
         self.environment.update(environment or {})
         self.environment[MARK] = self.mark
         self.environment.setdefault("PUFFINDB_WORKER_LOG", str(self.folder / "workers.log"))
-        self.store_url = f"file://{self.folder}/store"
+        self.s3 = s3_server()
+        self.store_url = self.s3.url(f"stack-{self.mark}") if self.s3 else f"file://{self.folder}/store"
+        if self.s3:
+            self.environment.update(self.s3.environment())
         self.log_path = self.folder / "serve.log"
         self.process = None
 

@@ -35,11 +35,11 @@ static void write_file(struct pf_test *test, struct bench *bench, const char *fa
 }
 
 static struct bench *open_bench(struct pf_test *test, int64_t budget_bytes) {
-    const struct task_column columns[] = {{PF_STR("id"), PF_STR("BIGINT")},
-                                          {PF_STR("name"), PF_STR("VARCHAR")},
-                                          {PF_STR("price"), PF_STR("DECIMAL(15,2)")},
-                                          {PF_STR("list"), PF_STR("BIGINT[]")},
-                                          {PF_STR("day"), PF_STR("DATE")}};
+    const struct task_column columns[] = {{PF_STR("id"), PF_STR("BIGINT"), -1},
+                                          {PF_STR("name"), PF_STR("VARCHAR"), -1},
+                                          {PF_STR("price"), PF_STR("DECIMAL(15,2)"), -1},
+                                          {PF_STR("list"), PF_STR("BIGINT[]"), -1},
+                                          {PF_STR("day"), PF_STR("DATE"), -1}};
     struct bench *bench = PF_ARENA_NEW(test->arena, struct bench);
     struct pf_engine_options options = {.threads = 1, .memory_database = PF_STR(HOT_DATABASE)};
     CHECK_OK(pf_engine_open(&options, &bench->engine, &test->err));

@@ -8,8 +8,8 @@ static struct stage_input scan_input(struct pf_arena *arena) {
     struct stage_input input = {.kind = PF_INPUT_SCAN, .role = PF_ROLE_DRIVING};
     input.column_count = 2;
     input.columns = PF_ARENA_ARRAY(arena, struct task_column, 2);
-    input.columns[0] = (struct task_column){PF_STR("a"), PF_STR("BIGINT")};
-    input.columns[1] = (struct task_column){PF_STR("odd \"name\""), PF_STR("DECIMAL(15,2)")};
+    input.columns[0] = (struct task_column){PF_STR("a"), PF_STR("BIGINT"), 1};
+    input.columns[1] = (struct task_column){PF_STR("odd \"name\""), PF_STR("DECIMAL(15,2)"), 2};
     return input;
 }
 
@@ -204,7 +204,7 @@ TEST(deleted_rows_survive_the_way_to_a_worker_and_become_conditions_and_anti_joi
 
 TEST(a_split_with_a_delete_that_is_not_there_is_refused) {
     struct task_message task;
-    CHECK_FAILS(task_message_decode(PF_STR("[{\"splits\":[[\"/a\",0,-1,\"x\",1,-1,\"\",0,0]],\"deletes\":[]}]"),
+    CHECK_FAILS(task_message_decode(PF_STR("[{\"splits\":[[\"/a\",0,-1,9,\"x\",1,-1,\"\",0,0]],\"deletes\":[]}]"),
                                     test->arena, &task, &test->err),
                 PF_INVALID, "a split has delete 0 of 0");
     CHECK_FAILS(
