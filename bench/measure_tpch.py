@@ -13,11 +13,11 @@ from harness.stack import Stack
 LIMIT_S = 600
 
 
-def run(scale, route, workers, rounds, wanted):
+def run(scale, route, workers, rounds, wanted, kept):
     workers = workers or os.cpu_count()
     folder = make_lake("tpch", scale)
     queries = chosen_queries(query_files("tpch"), wanted)
-    with Stack(workers=workers) as stack:
+    with Stack(workers=workers, folder=kept) as stack:
         lake = stack.load_lake(folder)
         plain = Plain(threads=workers)
         for table in lake["tables"]:

@@ -26,6 +26,7 @@ NAMES = {
     "tpch-sf10": "TPC-H SF10, fleet of one-thread workers",
     "tpch-sf1": "TPC-H SF1, fleet of one-thread workers",
     "auto-sf1": "TPC-H SF1, route auto",
+    "memory-sf10": "Workers with little memory",
     "small": "Small queries",
     "start": "Start",
     "tasks": "Tasks",

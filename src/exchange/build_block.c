@@ -40,7 +40,7 @@ static enum pf_code append_validity(struct pool *pool, struct column_builder *co
         for (uint64_t i = 0; i < set.count && !has_new; i++) has_new = !pf_vec_is_valid(vec, row_of(set, i));
     if (!has_new && !column->has_nulls) return PF_OK;
     uint64_t bytes = format_validity_bytes(column->row_count + set.count);
-    PF_TRY(buffer_reserve(pool, &column->validity, bytes - column->validity.len, err));
+    PF_TRY(buffer_try_reserve(pool, &column->validity, bytes - column->validity.len, err));
     memset(column->validity.ptr + column->validity.len, 0xff, bytes - column->validity.len);
     column->validity.len = bytes;
     column->has_nulls = true;
@@ -69,7 +69,7 @@ struct value16 {
 static enum pf_code append_fixed(struct pool *pool, struct column_builder *column, const struct pf_vec *vec,
                                  struct row_set set, struct pf_error *err) {
     size_t bytes = set.count * column->type->value_bytes;
-    PF_TRY(buffer_reserve(pool, &column->values, bytes, err));
+    PF_TRY(buffer_try_reserve(pool, &column->values, bytes, err));
     if (!set.rows) {
         if (bytes) memcpy(column->values.ptr + column->values.len, vec->data, bytes);
     } else {
@@ -88,7 +88,7 @@ static enum pf_code append_fixed(struct pool *pool, struct column_builder *colum
 static enum pf_code append_strings(struct pool *pool, struct column_builder *column, const struct pf_vec *vec,
                                    struct row_set set, struct pf_error *err) {
     const union pf_string *strings = vec->data;
-    PF_TRY(buffer_reserve(pool, &column->values, set.count * 4, err));
+    PF_TRY(buffer_try_reserve(pool, &column->values, set.count * 4, err));
     uint32_t *lengths = (uint32_t *)(void *)(column->values.ptr + column->values.len);
     uint64_t total = 0;
     for (uint64_t i = 0; i < set.count; i++) { /* what a NULL holds is undefined */
@@ -96,7 +96,7 @@ static enum pf_code append_strings(struct pool *pool, struct column_builder *col
         lengths[i] = pf_vec_is_valid(vec, row) ? strings[row].small.length : 0;
         total += lengths[i];
     }
-    PF_TRY(buffer_reserve(pool, &column->heap, total + sizeof strings->small.inlined, err));
+    PF_TRY(buffer_try_reserve(pool, &column->heap, total + sizeof strings->small.inlined, err));
     char *to = column->heap.ptr + column->heap.len;
     for (uint64_t i = 0; i < set.count; i++) {
         const union pf_string *string = &strings[row_of(set, i)];
@@ -115,7 +115,7 @@ static enum pf_code append_strings(struct pool *pool, struct column_builder *col
 static enum pf_code append_lists(struct pool *pool, struct column_builder *column, const struct pf_vec *vec,
                                  struct row_set set, struct scratch *scratch, int depth, struct pf_error *err) {
     const struct pf_list_entry *entries = vec->data;
-    PF_TRY(buffer_reserve(pool, &column->values, set.count * 4, err));
+    PF_TRY(buffer_try_reserve(pool, &column->values, set.count * 4, err));
     uint32_t *lengths = (uint32_t *)(void *)(column->values.ptr + column->values.len);
     uint64_t total = 0;
     for (uint64_t i = 0; i < set.count; i++) {
@@ -127,7 +127,7 @@ static enum pf_code append_lists(struct pool *pool, struct column_builder *colum
     }
     struct buffer *rows = &scratch->rows[depth];
     rows->len = 0;
-    PF_TRY(buffer_reserve(pool, rows, total * 4, err));
+    PF_TRY(buffer_try_reserve(pool, rows, total * 4, err));
     uint32_t *elements = (uint32_t *)(void *)rows->ptr;
     for (uint64_t i = 0, at = 0; i < set.count; i++) {
         if (!lengths[i]) continue;
@@ -144,7 +144,7 @@ static enum pf_code append_arrays(struct pool *pool, struct column_builder *colu
     uint64_t length = column->type->value_count, total = set.count * length;
     struct buffer *rows = &scratch->rows[depth];
     rows->len = 0;
-    PF_TRY(buffer_reserve(pool, rows, total * 4, err));
+    PF_TRY(buffer_try_reserve(pool, rows, total * 4, err));
     uint32_t *elements = (uint32_t *)(void *)rows->ptr;
     for (uint64_t i = 0; i < set.count; i++)
         for (uint64_t k = 0; k < length; k++) elements[i * length + k] = (uint32_t)(row_of(set, i) * length + k);
@@ -170,6 +170,36 @@ enum pf_code column_builder_append(struct pool *pool, struct column_builder *col
     }
     column->row_count += set.count;
     return PF_OK;
+}
+
+/* ---- taking back ---- */
+
+size_t column_builder_count(const struct column_builder *column) {
+    size_t count = 1;
+    for (uint32_t i = 0; i < column->child_count; i++) count += column_builder_count(&column->children[i]);
+    return count;
+}
+
+struct column_mark *column_builder_mark(const struct column_builder *column, struct column_mark *mark) {
+    *mark++ = (struct column_mark){column->row_count, column->validity.len, column->values.len, column->heap.len,
+                                   column->has_nulls};
+    for (uint32_t i = 0; i < column->child_count; i++) mark = column_builder_mark(&column->children[i], mark);
+    return mark;
+}
+
+const struct column_mark *column_builder_take_back(struct column_builder *column, const struct column_mark *mark) {
+    column->row_count = mark->row_count;
+    column->has_nulls = mark->has_nulls;
+    column->validity.len = mark->validity_bytes;
+    column->values.len = mark->values_bytes;
+    column->heap.len = mark->heap_bytes;
+    if (column->has_nulls && column->row_count % 64) { /* rows that follow are valid until they say otherwise */
+        uint64_t *words = (uint64_t *)(void *)column->validity.ptr;
+        words[column->row_count >> 6] |= UINT64_MAX << (column->row_count & 63);
+    }
+    mark++;
+    for (uint32_t i = 0; i < column->child_count; i++) mark = column_builder_take_back(&column->children[i], mark);
+    return mark;
 }
 
 /* ---- printing ---- */

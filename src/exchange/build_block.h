@@ -31,9 +31,21 @@ struct scratch {
     struct buffer rows[FORMAT_MAX_DEPTH]; /* of elements, a level of nesting each */
     struct buffer raw;                    /* before compression */
 };
+/* PF_NO_MEMORY at once when the budget is used up. */
 enum pf_code column_builder_append(struct pool *pool, struct column_builder *column, const struct pf_vec *vec,
                                    struct row_set set, struct scratch *scratch, int depth, struct pf_error *err)
     PF_MUST_CHECK;
+/* An append that failed half-way is taken back: marks as many as column_builder_count, in order; both functions give
+ * the place behind theirs. */
+struct column_mark {
+    uint64_t row_count;
+    size_t validity_bytes, values_bytes, heap_bytes;
+    bool has_nulls;
+};
+size_t column_builder_count(const struct column_builder *column); /* itself and all below */
+struct column_mark *column_builder_mark(const struct column_builder *column, struct column_mark *mark);
+const struct column_mark *column_builder_take_back(struct column_builder *column, const struct column_mark *mark);
+
 uint64_t column_builder_size(const struct column_builder *column); /* as printed */
 
 /* Appends the block to `out` and empties the builder. */

@@ -6,15 +6,18 @@
  * A partition's buffers become a block when they are large enough. Where the block goes depends on the medium:
  *   directory: appended to the file at once (its index says where each partition's blocks are: readers map the file)
  *   store:     kept in memory by partition, so that each partition is one range; an object is put when enough is there
- *   small:     no block was made before the end: everything is one string */
+ *   small:     no block was made before the end: everything is one string
+ * When the budget for buffers is used up, all blocks go there at once, small as they are. */
 #include "exchange/build_block.h"
 #include "exchange/exchange_internal.h"
+
+#include "base/clock.h"
 #include "exchange/summarize_keys.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_BLOCK_BYTES = 32 << 10, MAX_BLOCK_BYTES = 1 << 20, MAX_BLOCK_ROWS = 1 << 16 };
+enum { MIN_BLOCK_BYTES = 32 << 10, MAX_BLOCK_BYTES = 1 << 20, MAX_BLOCK_ROWS = 1 << 16, MAX_WAIT_MS = 10000 };
 
 struct plan {
     struct pf_exchange *exchange;
@@ -31,6 +34,7 @@ struct sink {
     struct block_builder *partitions;
     uint64_t block_bytes;
     struct scratch scratch;
+    struct column_mark *marks;           /* of the block that grows, with a budget */
     uint32_t *counts, *starts, *touched; /* of the chunk at hand */
     struct buffer order;
     /* the object being made */
@@ -269,7 +273,7 @@ static enum pf_code put_kept(struct sink *sink, enum pf_medium medium, struct pf
     return PF_OK;
 }
 
-/* ---- rows ---- */
+/* ---- blocks ---- */
 
 static enum pf_code flush_partition(struct sink *sink, uint32_t partition, struct pf_error *err) {
     const struct pf_exchange_options *options = &sink->plan->exchange->options;
@@ -279,21 +283,79 @@ static enum pf_code flush_partition(struct sink *sink, uint32_t partition, struc
     return PF_OK;
 }
 
+/* ---- back pressure ---- */
+
+static void mark_block(struct sink *sink, const struct block_builder *block) {
+    uint32_t count = sink->plan->column_count;
+    if (!sink->marks) {
+        size_t mark_count = 0;
+        for (uint32_t i = 0; i < count; i++) mark_count += column_builder_count(&block->columns[i]);
+        sink->marks = PF_ARENA_ARRAY(sink->arena, struct column_mark, mark_count);
+    }
+    struct column_mark *mark = sink->marks;
+    for (uint32_t i = 0; i < count; i++) mark = column_builder_mark(&block->columns[i], mark);
+}
+
+static void take_back(struct sink *sink, struct block_builder *block) {
+    const struct column_mark *mark = sink->marks;
+    for (uint32_t i = 0; i < sink->plan->column_count; i++) mark = column_builder_take_back(&block->columns[i], mark);
+}
+
+/* The budget is used up: writes all there is, though the blocks are small, and gives the memory back. */
+static enum pf_code flush_all(struct sink *sink, struct pf_error *err) {
+    for (uint32_t p = 0; p < sink->plan->partition_count; p++) {
+        struct block_builder *block = &sink->partitions[p];
+        if (block->row_count) PF_TRY(flush_partition(sink, p, err));
+        for (uint32_t i = 0; block->columns && i < sink->plan->column_count; i++)
+            column_builder_clear(sink->pool, &block->columns[i]);
+    }
+    bool is_file = choose_medium(&sink->plan->exchange->options, 0, false) == PF_MEDIUM_DIRECTORY;
+    return is_file || !sink->kept_bytes ? PF_OK : put_kept(sink, PF_MEDIUM_STORE, err);
+}
+
+/* ---- rows ---- */
+
+static enum pf_code append_columns(struct sink *sink, struct block_builder *block, const struct pf_chunk *chunk,
+                                   struct row_set set, struct pf_error *err) {
+    uint32_t skip = sink->plan->partition_count > 1 ? 1 : 0;
+    block->size_bytes = 0;
+    for (uint32_t i = 0; i < sink->plan->column_count; i++) {
+        PF_TRY(column_builder_append(sink->pool, &block->columns[i], &chunk->columns[i + skip], set, &sink->scratch, 0,
+                                     err));
+        block->size_bytes += column_builder_size(&block->columns[i]);
+    }
+    return PF_OK;
+}
+
+/* With a budget: first room by flushing what this sink has, then by waiting for what others have. */
+static enum pf_code append_within_budget(struct sink *sink, struct block_builder *block, const struct pf_chunk *chunk,
+                                         struct row_set set, struct pf_error *err) {
+    struct pf_deadline deadline = pf_deadline_in(MAX_WAIT_MS);
+    /* What flushing needs is there before it is needed. */
+    if (!sink->out.capacity) PF_TRY(buffer_reserve(sink->pool, &sink->out, sink->block_bytes * 3 / 2, err));
+    for (;;) {
+        mark_block(sink, block);
+        enum pf_code code = append_columns(sink, block, chunk, set, err);
+        if (code != PF_NO_MEMORY) return code;
+        take_back(sink, block);
+        bool is_late = pf_deadline_left_ms(deadline) == 0;
+        PF_TRY(flush_all(sink, is_late ? NULL : err));
+        if (is_late) return code;
+        pf_clock_sleep_ms(1);
+    }
+}
+
 static enum pf_code append_rows(struct sink *sink, uint32_t partition, const struct pf_chunk *chunk, struct row_set set,
                                 struct pf_error *err) {
     struct block_builder *block = &sink->partitions[partition];
-    uint32_t count = sink->plan->column_count, skip = sink->plan->partition_count > 1 ? 1 : 0;
+    uint32_t count = sink->plan->column_count;
     if (!block->columns) {
         block->columns = PF_ARENA_ARRAY(sink->arena, struct column_builder, count);
         for (uint32_t i = 0; i < count; i++)
             column_builder_prepare(&block->columns[i], sink->plan->columns[i].type, sink->arena);
     }
-    block->size_bytes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        PF_TRY(column_builder_append(sink->pool, &block->columns[i], &chunk->columns[i + skip], set, &sink->scratch, 0,
-                                     err));
-        block->size_bytes += column_builder_size(&block->columns[i]);
-    }
+    PF_TRY(
+        (sink->plan->exchange->options.budget ? append_within_budget : append_columns)(sink, block, chunk, set, err));
     block->row_count += set.count;
     if (block->size_bytes >= sink->block_bytes || block->row_count + 2048 > MAX_BLOCK_ROWS)
         return flush_partition(sink, partition, err);

@@ -7,6 +7,7 @@
  * whose Redis is gone, or whose heartbeat failed for longer than a lease, gives up: somebody else has its task. */
 #include "query/query_internal.h"
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
@@ -23,14 +24,19 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* BEAT_MS: a stop reaches a running statement within that time. HOT_SHARE: one part of the memory in so many. */
-enum { CLAIM_WAIT_MS = 1000, HEART_TICK_MS = 50, BEAT_MS = 700, HOT_SHARE = 3 };
+/* BEAT_MS: a stop reaches a running statement within that time. */
+enum { CLAIM_WAIT_MS = 1000, HEART_TICK_MS = 50, BEAT_MS = 700 };
+
+/* Who gets what of the worker's memory. DuckDB's part includes hot columns; what it doesn't count is in the rest. A
+ * sink normally has far less than all buffers may have. */
+enum { ENGINE_QUARTERS = 3, HOT_SHARE = 3 /* of the engine's: a third */, BUFFERS_SHARE = 4, SINK_SHARE = 8 };
 
 struct pf_worker {
     struct pf_arena *arena;
     pf_str id;
     int64_t lease_ms, idle_ms;
     struct pf_sync *sync;
+    struct pf_budget *buffers; /* of the exchange; NULL: no limit */
     struct pf_exchange *exchange;
     struct small_slices small_slices;
     struct deleted_rows *deleted_rows;
@@ -153,7 +159,7 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
     pf_str run_path = pf_json_get_str(event, "run_path", PF_STR("/tmp"));
     struct pf_engine_options options = {
         .threads = (int)pf_json_get_i64(event, "threads", 1),
-        .memory_limit_bytes = pf_json_get_i64(event, "memory_bytes", 0),
+        .memory_limit_bytes = pf_json_get_i64(event, "memory_bytes", 0) / 4 * ENGINE_QUARTERS,
         .temp_directory =
             pf_arena_printf(worker->arena, "%.*s/spill-%.*s", PF_STR_ARG(run_path), PF_STR_ARG(worker->id)),
         .allowed_directories = directories,
@@ -167,6 +173,12 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
     exchange.directory = pf_arena_str(worker->arena, exchange_path);
     atomic_store(&worker->small_slices.sync, worker->sync);
     exchange.small = small_slices_io(&worker->small_slices);
+    int64_t memory_bytes = pf_json_get_i64(event, "memory_bytes", 0);
+    if (memory_bytes > 0) {
+        worker->buffers = pf_budget_new("exchange buffers", memory_bytes / BUFFERS_SHARE);
+        exchange.budget = worker->buffers;
+        if (exchange.memory_bytes > memory_bytes / SINK_SHARE) exchange.memory_bytes = memory_bytes / SINK_SHARE;
+    }
     PF_TRY(pf_exchange_open(&exchange, &worker->exchange, err));
     PF_TRY(pf_engine_open(&options, &worker->engine, err));
     PF_TRY(pf_exchange_register(worker->exchange, worker->engine, err));
@@ -253,6 +265,7 @@ struct pf_worker *pf_worker_close(struct pf_worker *worker) {
     pf_engine_close(worker->engine);
     deleted_rows_free(worker->deleted_rows);
     pf_exchange_close(worker->exchange);
+    pf_budget_free(worker->buffers);
     pf_cache_close(worker->cache);
     pf_store_close(worker->store);
     pf_sync_close(worker->sync);

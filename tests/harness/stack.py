@@ -300,6 +300,8 @@ class Stack:
         """Every table of a folder made by tools/make_lake. A dot in a folder's name is a namespace."""
         lake = json.loads((Path(folder) / "lake.json").read_text(encoding="ascii"))
         for table, facts in lake["tables"].items():
+            if self.table_folder(table).exists():  # of an earlier stack in this folder
+                continue
             self.load(table, *(Path(folder) / file for file in facts["files"]))
         return lake
 

@@ -106,22 +106,51 @@ TEST(says_that_the_folder_is_full_and_cleans_up) {
     bench_write(test, bench, QUERY, 3); /* and goes on */
 }
 
-TEST(runs_out_of_its_budget_with_an_error) {
+static const char LISTS[] = "SELECT (range % 64)::USMALLINT, hash(range), CASE WHEN range % 3 = 0 THEN NULL ELSE "
+                            "repeat('x', (range % 200)::INT) END, [range, NULL, range + 1][1:(range % 4)::INT] "
+                            "FROM range(100000)";
+
+/* The same rows, written with a budget of `budget_bytes`: as a digest. */
+static pf_str write_with_budget(struct pf_test *test, int64_t budget_bytes, bool to_store) {
     struct pf_exchange_options options;
-    struct pf_budget *budget = pf_budget_new("test", 2 << 20);
+    struct pf_budget *budget = pf_budget_new("test", budget_bytes);
+    pf_exchange_default_options(&options);
+    options.directory = pf_str_from_cstr(pf_test_folder());
+    options.budget = budget;
+    options.memory_bytes = 1 << 20;
+    options.prefer_store = to_store;
+    if (to_store) options.store = memory_io(memory_new(test));
+    struct bench *bench = bench_open(test, &options, 2);
+    struct pf_exchange_output output = bench_write(test, bench, LISTS, 64);
+    CHECK_INT(output.rows, 100000);
+    bench_bind(test, bench, &output, 0, 0);
+    pf_str digest = bench_ask(test, bench, "SELECT sum(hash(c0, c1, c2)::HUGEINT) FROM exchange_read('in')");
+    pf_exchange_unbind_input(bench->exchange, PF_STR("in"));
+    CHECK_TRUE(pf_budget_peak(budget) <= budget_bytes);
+    bench_close(bench);
+    *bench = (struct bench){0};
+    CHECK_INT(pf_budget_used(budget), 0);
+    pf_budget_free(budget);
+    return digest;
+}
+
+TEST_WITH_LIMIT(flushes_when_its_budget_is_used_up, 120) {
+    pf_str digest = write_with_budget(test, 256 << 20, false);
+    CHECK_STR(write_with_budget(test, 4 << 20, false), digest);
+    CHECK_STR(write_with_budget(test, 8 << 20, true), digest);
+}
+
+TEST_WITH_LIMIT(says_so_when_the_budget_is_too_small_for_anything, 60) {
+    struct pf_exchange_options options;
+    struct pf_budget *budget = pf_budget_new("test", 16 << 10);
     pf_exchange_default_options(&options);
     options.directory = pf_str_from_cstr(pf_test_folder());
     options.budget = budget;
     options.memory_bytes = 1 << 20;
     struct bench *bench = bench_open(test, &options, 1);
     struct pf_exchange_output output = {0};
-    CHECK_CODE(try_write(test, bench,
-                         "SELECT (range % 64)::USMALLINT, hash(range), repeat('x', 100) FROM range(300000)", 64,
-                         &output),
+    CHECK_CODE(try_write(test, bench, "SELECT (range % 64)::USMALLINT, hash(range) FROM range(300000)", 64, &output),
                PF_NO_MEMORY);
-    CHECK_OK(try_write(test, bench, "SELECT (range % 2)::USMALLINT, hash(range) FROM range(300000)", 2, &output));
-    CHECK_INT(output.rows, 300000);
-    CHECK_TRUE(pf_budget_peak(budget) <= 2 << 20);
     bench_close(bench);
     *bench = (struct bench){0};
     CHECK_INT(pf_budget_used(budget), 0);
