@@ -342,6 +342,13 @@ static enum pf_code prepare_split(struct hot_columns *hot, const struct stage_in
     return PF_OK;
 }
 
+/* Rows are what the file says by its column names, and nothing that a table's metadata adds: no deleted rows, lineage,
+ * constants of partitions, or columns that each file has in its own way. */
+static bool is_plain(const struct stage_input *input, const struct task_split *split) {
+    return !input->has_lineage && input->schema_json.len == 0 && split->constants_json.len == 0 &&
+           split->delete_count == 0 && split->data_path.len == 0;
+}
+
 enum pf_code hot_columns_prepare(struct hot_columns *hot, struct stage_message *stage, struct task_message *task,
                                  struct pf_arena *arena, struct pf_error *err) {
     bool may_build = true;
@@ -353,7 +360,7 @@ enum pf_code hot_columns_prepare(struct hot_columns *hot, struct stage_message *
         for (size_t k = 0; k < count; k++) splits[k].held_as = PF_STR_EMPTY;
         if (input->kind != PF_INPUT_SCAN || input->column_count == 0 || count > MAX_SPLITS) continue;
         for (size_t k = 0; k < count; k++) {
-            if (!splits[k].data_path.len) PF_TRY(prepare_split(hot, input, &splits[k], arena, &may_build, err));
+            if (is_plain(input, &splits[k])) PF_TRY(prepare_split(hot, input, &splits[k], arena, &may_build, err));
         }
     }
     return PF_OK;

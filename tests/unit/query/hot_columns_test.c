@@ -141,11 +141,8 @@ TEST(a_file_that_changed_is_read_anew) {
     CHECK_FALSE(pf_str_equal(old, new));
 }
 
-TEST(a_split_with_deleted_rows_is_read_from_the_file) {
-    struct bench *bench = open_bench(test, BUDGET_BYTES);
-    uint32_t position = 0;
-    struct task_split split = {.path = bench->path, .last_row = -1, .deletes = &position, .delete_count = 1};
-    struct stage_input input = {.kind = PF_INPUT_SCAN, .columns = bench->columns, .column_count = 2};
+static void check_is_never_held(struct pf_test *test, struct bench *bench, struct stage_input input,
+                                struct task_split split) {
     struct stage_message stage = {.inputs = &input, .input_count = 1};
     struct task_input part = {.splits = &split, .split_count = 1};
     struct task_message task = {.inputs = &part, .input_count = 1};
@@ -153,6 +150,24 @@ TEST(a_split_with_deleted_rows_is_read_from_the_file) {
         CHECK_OK(hot_columns_prepare(bench->hot, &stage, &task, test->arena, &test->err));
         CHECK_INT(split.held_as.len, 0);
     }
+}
+
+TEST(rows_that_are_not_just_what_the_file_says_are_read_from_it) {
+    struct bench *bench = open_bench(test, BUDGET_BYTES);
+    uint32_t position = 0;
+    struct stage_input input = {.kind = PF_INPUT_SCAN, .columns = bench->columns, .column_count = 2};
+    struct task_split split = {.path = bench->path, .last_row = -1};
+    struct task_split with_deletes = split, with_constants = split;
+    struct stage_input with_lineage = input, with_schema = input;
+    with_deletes.deletes = &position;
+    with_deletes.delete_count = 1;
+    with_constants.constants_json = PF_STR("{\"1\":\"7\"}");
+    with_lineage.has_lineage = true;
+    with_schema.schema_json = PF_STR("{}");
+    check_is_never_held(test, bench, input, with_deletes);
+    check_is_never_held(test, bench, input, with_constants);
+    check_is_never_held(test, bench, with_lineage, split);
+    check_is_never_held(test, bench, with_schema, split);
 }
 
 TEST(what_does_not_fit_is_read_from_the_file) {
