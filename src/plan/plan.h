@@ -95,6 +95,9 @@ struct pf_input {
     pf_str *columns; /* of a scan: what the fragment reads, for splits by bytes */
     size_t column_count;
     int stage_id; /* PF_INPUT_DATASET: who made it */
+    /* PF_ROLE_ALIGNED: several tasks may share a partition of this input by its producers, as long as each reads all of
+     * the partition of the other inputs. One input of a task only. */
+    bool may_split;
 };
 
 /* SQL with a place for each input: ${0}, ${1} ... stand where a table reference goes (FROM ${0}). A scan input is

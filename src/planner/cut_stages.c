@@ -52,6 +52,8 @@ enum pf_code make_fragment(struct cutter *cutter, const struct pf_op *op, const 
                                 .driving_id = alternative->driving_id,
                                 .aligned_ids = alternative->aligned_ids,
                                 .aligned_count = alternative->aligned_count,
+                                .split_ids = alternative->split_ids,
+                                .split_count = alternative->split_count,
                                 .choices = alternative->choices,
                                 .choice_count = alternative->choice_count,
                                 .scopes = cutter->scopes};

@@ -15,6 +15,7 @@ static struct pf_input *add_input(struct emitter *emitter, const struct pf_op *o
     struct pf_input input = {.role = op->id == emitter->driving_id ? PF_ROLE_DRIVING
                                      : is_aligned(emitter, op->id) ? PF_ROLE_ALIGNED
                                                                    : PF_ROLE_WHOLE};
+    for (uint32_t i = 0; i < emitter->split_count; i++) input.may_split |= op->id == emitter->split_ids[i];
     PF_ARENA_PUSH(emitter->arena, emitter->inputs, emitter->input_count, emitter->input_capacity) = input;
     return &emitter->inputs[emitter->input_count - 1];
 }

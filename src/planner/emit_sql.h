@@ -51,6 +51,8 @@ struct emitter {
     int driving_id;         /* the leaf whose splits or producers the tasks divide; 0: none */
     const int *aligned_ids; /* leaves read partition by partition */
     uint32_t aligned_count;
+    const int *split_ids; /* of these: may be read in shares */
+    uint32_t split_count;
     const struct branch_choice *choices;
     uint32_t choice_count;
     struct pf_input *inputs;

@@ -116,6 +116,7 @@ enum pf_code flow_aggregate(struct cutter *cutter, const struct pf_op *op, const
     uint32_t common_count = common_groups(cutter, op, &common);
     if (stream_is_partitioned_by(&child, common, common_count)) {
         map_through(cutter, out, op->groups, op->group_count, op);
+        stream_drop_splits(cutter, out);
         return PF_OK;
     }
     if (stream_is_cheap(cutter, &child)) {
@@ -150,7 +151,10 @@ enum pf_code flow_distinct(struct cutter *cutter, const struct pf_op *op, const 
         for (key_count = 0; key_count < op->column_count; key_count++)
             keys[key_count] = pf_expr_column(cutter->arena, key_count, op->types[key_count]);
     }
-    if (stream_is_partitioned_by(&child, keys, key_count)) return PF_OK;
+    if (stream_is_partitioned_by(&child, keys, key_count)) {
+        stream_drop_splits(cutter, out);
+        return PF_OK;
+    }
     if (stream_is_cheap(cutter, &child)) {
         stream_make_whole(cutter, out);
         return PF_OK;
@@ -244,7 +248,10 @@ enum pf_code flow_window(struct cutter *cutter, const struct pf_op *op, const bo
     if (child.is_blocked || child.is_pinned || !op->expr_count) return PF_OK;
     const struct pf_expr **common;
     uint32_t count = common_partitions(cutter, op, &common);
-    if (stream_is_partitioned_by(&child, common, count)) return PF_OK;
+    if (stream_is_partitioned_by(&child, common, count)) {
+        stream_drop_splits(cutter, out);
+        return PF_OK;
+    }
     if (stream_is_cheap(cutter, &child)) {
         stream_make_whole(cutter, out);
         return PF_OK;

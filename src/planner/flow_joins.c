@@ -144,6 +144,11 @@ static void align(struct cutter *cutter, const struct join_sides *sides, struct 
     both->aligned_ids = PF_ARENA_ARRAY(cutter->arena, int, a->aligned_count + b->aligned_count);
     for (uint32_t i = 0; i < a->aligned_count; i++) both->aligned_ids[both->aligned_count++] = a->aligned_ids[i];
     for (uint32_t i = 0; i < b->aligned_count; i++) both->aligned_ids[both->aligned_count++] = b->aligned_ids[i];
+    both->split_ids = PF_ARENA_ARRAY(cutter->arena, int, a->split_count + b->split_count);
+    for (uint32_t i = 0; i < a->split_count && sides->may_whole[1]; i++)
+        both->split_ids[both->split_count++] = a->split_ids[i];
+    for (uint32_t i = 0; i < b->split_count && sides->may_whole[0]; i++)
+        both->split_ids[both->split_count++] = b->split_ids[i];
     join_stream(cutter, sides, is_right, out);
     out->alternatives = both;
     if (kind == PF_JOIN_FULL) stream_drop_keys(out); /* unmatched rows have NULL there */

@@ -58,6 +58,8 @@ static enum pf_code flow_dataset(struct cutter *cutter, const struct pf_op *op, 
         alternative->aligned_ids = PF_ARENA_NEW(cutter->arena, int);
         alternative->aligned_ids[0] = op->id;
         alternative->aligned_count = 1;
+        alternative->split_ids = alternative->aligned_ids;
+        alternative->split_count = 1;
         out->partition_count = dataset->partition_count;
         stream_add_keys(out, op->dataset_keys, op->dataset_key_count);
     } else if (!op->dataset_is_gathered)

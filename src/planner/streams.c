@@ -71,6 +71,15 @@ void stream_map_keys(struct cutter *cutter, struct stream *stream, const struct 
     stream->key_set_count = kept;
 }
 
+void stream_drop_splits(struct cutter *cutter, struct stream *stream) {
+    struct alternative *copies = PF_ARENA_ARRAY(cutter->arena, struct alternative, stream->alternative_count);
+    for (uint32_t i = 0; i < stream->alternative_count; i++) {
+        copies[i] = stream->alternatives[i];
+        copies[i].split_count = 0;
+    }
+    stream->alternatives = copies;
+}
+
 struct alternative *new_alternative(struct cutter *cutter, struct stream *stream) {
     struct alternative *grown = PF_ARENA_ARRAY(cutter->arena, struct alternative, stream->alternative_count + 1u);
     for (uint32_t i = 0; i < stream->alternative_count; i++) grown[i] = stream->alternatives[i];

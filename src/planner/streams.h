@@ -13,6 +13,8 @@ struct alternative {
     int driving_id; /* a leaf; 0: none */
     int *aligned_ids;
     uint32_t aligned_count;
+    int *split_ids; /* of these: those of which a task may read a share of a partition (pf_input.may_split) */
+    uint32_t split_count;
     struct branch_choice *choices; /* which branch of each union above several inputs */
     uint32_t choice_count;
 };
@@ -70,6 +72,8 @@ bool stream_is_partitioned_by(const struct stream *stream, const struct pf_expr 
 /* Rewrites the key sets: column c of the child becomes columns[c] (NULL: gone). */
 void stream_map_keys(struct cutter *cutter, struct stream *stream, const struct pf_expr *const *columns,
                      uint32_t column_count);
+/* From here on rows of a partition must be together. */
+void stream_drop_splits(struct cutter *cutter, struct stream *stream);
 struct alternative *new_alternative(struct cutter *cutter, struct stream *stream);
 
 /* estimate.c */

@@ -310,6 +310,7 @@ void planner_options(const struct pf_stack *stack, struct pf_planner_options *op
     options->partition_target_bytes = (int64_t)((double)options->partition_target_bytes * scale);
     options->broadcast_max_bytes = (int64_t)((double)options->broadcast_max_bytes * scale);
     options->replicated_scan_max_bytes = (int64_t)((double)options->replicated_scan_max_bytes * scale);
+    options->key_filter_min_bytes = (int64_t)((double)options->key_filter_min_bytes * scale);
 }
 
 static struct run *new_run(struct pf_query *query, const struct pf_plan *plan) {

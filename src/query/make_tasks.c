@@ -172,22 +172,76 @@ static void spread_over_producers(const struct pf_stack *stack, const struct sta
 
 /* ---- partitions ---- */
 
+static int64_t slice_bytes(const struct pf_exchange_output *output, int partition) {
+    int64_t bytes = 0;
+    if (partition >= output->partition_count) return 0;
+    for (size_t k = 0; k < output->object_count; k++) bytes += (int64_t)output->objects[k].slices[partition].size_bytes;
+    return bytes;
+}
+
+static int64_t input_bytes(const struct stage_output *output, int partition) {
+    int64_t bytes = 0;
+    for (size_t j = 0; j < output->count; j++) bytes += slice_bytes(&output->outputs[j], partition);
+    return bytes;
+}
+
 static int64_t partition_bytes(const struct pf_stage *stage, const struct input_state *states, int partition) {
     int64_t bytes = 0;
     for (size_t i = 0; i < stage->fragment.input_count; i++) {
-        const struct stage_output *output = states[i].output;
-        if (stage->fragment.inputs[i].role != PF_ROLE_ALIGNED || !output) continue;
-        for (size_t j = 0; j < output->count; j++) {
-            for (size_t k = 0; k < output->outputs[j].object_count; k++) {
-                if (partition >= output->outputs[j].partition_count) continue;
-                bytes += (int64_t)output->outputs[j].objects[k].slices[partition].size_bytes;
-            }
-        }
+        if (stage->fragment.inputs[i].role == PF_ROLE_ALIGNED && states[i].output)
+            bytes += input_bytes(states[i].output, partition);
     }
     return bytes;
 }
 
-/* Adjacent small partitions share a task. */
+static struct task_message task_of_partitions(const struct pf_stage *stage, int first, int end,
+                                              struct pf_arena *arena) {
+    struct task_message task = empty_task(arena, stage->fragment.input_count);
+    for (size_t i = 0; i < stage->fragment.input_count; i++) {
+        if (stage->fragment.inputs[i].role != PF_ROLE_ALIGNED) continue;
+        task.inputs[i].first_partition = first;
+        task.inputs[i].partition_count = end - first;
+    }
+    return task;
+}
+
+/* A partition much larger than a task's worth (a key that very many rows have): the largest input that allows it is
+ * shared out by its producers, each task reads all of the others. False if there is none, or no gain in it. */
+static bool split_partition(const struct pf_stage *stage, const struct input_state *states, int partition,
+                            int64_t target, struct pf_arena *arena, struct task_list *list, size_t *capacity) {
+    size_t widest = SIZE_MAX;
+    int64_t widest_bytes = 0, others = partition_bytes(stage, states, partition);
+    for (size_t i = 0; i < stage->fragment.input_count; i++) {
+        const struct pf_input *input = &stage->fragment.inputs[i];
+        if (!input->may_split || input->role != PF_ROLE_ALIGNED || !states[i].output) continue;
+        int64_t bytes = input_bytes(states[i].output, partition);
+        if (bytes <= widest_bytes) continue;
+        widest = i;
+        widest_bytes = bytes;
+    }
+    if (widest == SIZE_MAX || widest_bytes < 2 * target || others - widest_bytes > widest_bytes) return false;
+    const struct stage_output *output = states[widest].output;
+    int64_t pieces = (widest_bytes + target - 1) / target, share = widest_bytes / pieces + 1;
+    size_t before = list->count;
+    for (size_t first = 0; first < output->count;) {
+        int64_t taken = slice_bytes(&output->outputs[first], partition);
+        size_t end = first + 1;
+        while (end < output->count) {
+            int64_t next = slice_bytes(&output->outputs[end], partition);
+            if (taken && taken + next / 2 > share) break;
+            taken += next;
+            end++;
+        }
+        struct task_message task = task_of_partitions(stage, partition, partition + 1, arena);
+        task.inputs[widest].first_output = (int)first;
+        task.inputs[widest].output_count = (int)(end - first);
+        PF_ARENA_PUSH(arena, list->tasks, list->count, *capacity) = task;
+        first = end;
+    }
+    return list->count > before;
+}
+
+/* Adjacent small partitions share a task; a very large one is shared by several. */
 static void spread_over_partitions(const struct pf_stack *stack, const struct pf_stage *stage,
                                    const struct input_state *states, struct pf_arena *arena, struct task_list *list) {
     int partition_count = stage->input_partition_count > 0 ? stage->input_partition_count : 1;
@@ -201,13 +255,8 @@ static void spread_over_partitions(const struct pf_stack *stack, const struct pf
         int end = first + 1;
         int64_t taken = bytes[first];
         while (end < partition_count && taken + bytes[end] <= target) taken += bytes[end++];
-        struct task_message task = empty_task(arena, list->message.input_count);
-        for (size_t i = 0; i < stage->fragment.input_count; i++) {
-            if (stage->fragment.inputs[i].role != PF_ROLE_ALIGNED) continue;
-            task.inputs[i].first_partition = first;
-            task.inputs[i].partition_count = end - first;
-        }
-        PF_ARENA_PUSH(arena, list->tasks, list->count, capacity) = task;
+        if (end > first + 1 || !split_partition(stage, states, first, target, arena, list, &capacity))
+            PF_ARENA_PUSH(arena, list->tasks, list->count, capacity) = task_of_partitions(stage, first, end, arena);
         first = end;
     }
 }

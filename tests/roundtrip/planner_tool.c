@@ -49,6 +49,7 @@ static void put_input(struct pf_json_out *out, const struct pf_input *input) {
         pf_json_field_str(out, "scan", input->scan_name);
     else
         pf_json_field_i64(out, "stage", input->stage_id);
+    pf_json_field_bool(out, "may_split", input->may_split);
     if (input->predicate_count) {
         pf_json_key(out, "predicates");
         pf_json_open_array(out);

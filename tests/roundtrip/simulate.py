@@ -101,16 +101,21 @@ class Simulation:
             return [("driving", number, SPLITS) for number in range(SPLITS)]
         if stage["spread"] == "partitions":
             check("driving" not in roles and "aligned" in roles, f"stage {stage['id']}: inputs {roles}")
-            return [("aligned", number, stage["input_partitions"]) for number in range(stage["input_partitions"])]
+            split = next((at for at, found in enumerate(stage["inputs"]) if found["may_split"]), None)
+            count, shares = stage["input_partitions"], []
+            for number in range(count):  # every other partition is shared by two tasks, where that is allowed
+                pieces = 2 if split is not None and number % 2 else 1
+                shares += [("aligned", number, count, split, piece, pieces) for piece in range(pieces)]
+            return shares
         check(set(roles) <= {"whole"}, f"stage {stage['id']}: inputs {roles}")
         return [None]
 
     def fill(self, fragment, share):
-        return re.sub(r"\$\{(\d+)\}", lambda found: self.input_sql(fragment["inputs"][int(found.group(1))], share),
+        return re.sub(r"\$\{(\d+)\}", lambda found: self.input_sql(fragment["inputs"], int(found.group(1)), share),
                       fragment["sql"])
 
-    def input_sql(self, given, share):
-        conditions = []
+    def input_sql(self, inputs, at, share):
+        given, conditions = inputs[at], []
         if "scan" in given:
             columns, table = "*", table_of(given["scan"])
             conditions += [predicate_sql(predicate) for predicate in given.get("predicates", [])]
@@ -125,4 +130,6 @@ class Simulation:
             elif given["role"] == "aligned":
                 check(dataset["partitions"] == share[2], "aligned inputs with different numbers of partitions")
                 conditions.append(f"p = {share[1]}")
+                if share[5] > 1 and share[3] == at:
+                    conditions.append(f"producer % {share[5]} = {share[4]}")
         return f"(SELECT {columns} FROM {table}{' WHERE ' if conditions else ''}{' AND '.join(conditions)})"
