@@ -108,6 +108,14 @@ class Arena:
         self.timers, self.is_healed = [], threading.Event()
 
     def __enter__(self):
+        try:
+            self.set_up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def set_up(self):
         self.first.start()
         self.second.start()
         lake = make_lake("tpch", 0.1)
@@ -115,19 +123,19 @@ class Arena:
         self.plain.define_lake(lake)
         self.queries = {f"Q{number}": text_of(number) for number in NUMBERS}
         self.queries["window"] = WINDOW
-        return self
 
     def __exit__(self, *_):
         self.proxy.heal()
-        for stack in (self.first, self.second):
-            try:
+        try:
+            for stack in (self.first, self.second):
                 stack.stop()
-            finally:
-                stack.remove()
-        self.proxy.close()
-        self.redis.stop()
-        if "PUFFINDB_TEST_KEEP" not in os.environ:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        finally:
+            self.first.remove()
+            self.second.remove()
+            self.proxy.close()
+            self.redis.stop()
+            if "PUFFINDB_TEST_KEEP" not in os.environ:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def check_rows(self, sql, answer):
         if sql not in self.references:
@@ -149,7 +157,8 @@ class Arena:
     # ---- after a cell ----
 
     def leftovers(self):
-        keys = [key for key in self.redis.cli("KEYS", "*") if not key.endswith((":record", ":alive", ":facts", ":marks"))]
+        lasting = (":record", ":alive", ":facts", ":marks")
+        keys = [key for key in self.redis.cli("KEYS", "*") if not key.endswith(lasting) and "{log}" not in key]
         folder = self.folder / "exchange"
         files = [str(path.relative_to(folder)) for path in folder.glob("*/*") if path.name != "copy"]
         return keys + files
@@ -349,6 +358,7 @@ class Cell:
     def __init__(self, query, boundary, part, fault):
         self.query, self.boundary, self.part, self.fault = query, boundary, part, fault
         self.name = f"matrix: {query}, {boundary}, {part} {fault}"
+        self.result, self.seconds = "FAILED", 0
 
 
 class Trigger:
@@ -470,27 +480,40 @@ def choose(cells, count):
     return chosen[:count]
 
 
-def run(cases, report=None, chosen_queries=()):
-    results = []
+def run_queries(cases, queries, is_all, results, counts):
+    """In an arena of their own."""
     with Arena() as arena:
-        cells, counts = [], {}
-        for query, sql in arena.queries.items():
-            if chosen_queries and query not in chosen_queries:
-                continue
-            counts[query] = arena.measure(sql)
-            cells += cells_of(query, counts[query][0])
-        cells = [cell for cell in cells if cases.wants(cell.name)]
-        if not is_long() and not report and not cases.chosen:
-            cells = choose(cells, SAMPLE)
-        for cell in cells:
-            before = cases.failed
+        cells = []
+        for query in queries:
+            counts[query] = arena.measure(arena.queries[query])
+            cells += [cell for cell in cells_of(query, counts[query][0]) if cases.wants(cell.name)]
+        for cell in cells if is_all else choose(cells, SAMPLE):
             cases.run(cell.name, run_cell, arena, cell, *counts[cell.query])
-            if cases.failed > before:
-                cell.result, cell.seconds = "FAILED", 0
+            if cell.result == "FAILED":
                 recover_arena(arena)
             results.append(cell)
+
+
+def run(cases, report=None, queries=(), jobs=1):
+    results, counts, problems = [], {}, []
+    names = [name for name in (*(f"Q{number}" for number in NUMBERS), "window") if not queries or name in queries]
+    is_all = bool(is_long() or report or cases.chosen)
+
+    def work(share):
+        try:
+            run_queries(cases, share, is_all, results, counts)
+        except Problem as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=work, args=(names[job::jobs],)) for job in range(min(jobs, len(names)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for problem in problems:
+        cases.record("matrix stack", problem)
     if report:
-        write_report(report, results, counts)
+        write_report(report, results, {name: counts[name] for name in names})
 
 
 def recover_arena(arena):

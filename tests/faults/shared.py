@@ -40,9 +40,13 @@ class Pair:
         (self.folder / "store").mkdir()
 
     def __enter__(self):
-        self.first.start()
-        self.second.start()
-        self.first.load_lake(make_lake("tpch", 0.1))
+        try:
+            self.first.start()
+            self.second.start()
+            self.first.load_lake(make_lake("tpch", 0.1))
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):

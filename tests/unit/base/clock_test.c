@@ -21,3 +21,18 @@ TEST(measures_and_sleeps_in_monotonic_time) {
     CHECK_TRUE(pf_deadline_left_ms(pf_deadline_in(60000)) > 50000);
     CHECK_TRUE(pf_clock_wall_ms() > 1700000000000);
 }
+
+TEST(a_timed_wait_ends) {
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t condition;
+    pf_condition_init(&condition);
+    pthread_mutex_lock(&mutex);
+    int64_t before_ms = pf_clock_mono_ms();
+    while (pf_condition_wait_ms(&condition, &mutex, 10)) { /* a wake-up without a reason is allowed */
+    }
+    CHECK_TRUE(pf_clock_mono_ms() - before_ms >= 9);
+    while (pf_condition_wait_ms(&condition, &mutex, -5)) {
+    }
+    pthread_mutex_unlock(&mutex);
+    pthread_cond_destroy(&condition);
+}
