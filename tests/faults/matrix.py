@@ -549,7 +549,7 @@ def summary(cells):
 def table_of(results, counts):
     lines = [
         "| part | fault | " + " | ".join(f"{query} ({counts[query][0] + 1})" for query in counts) + " | slowest |",
-        "| --- | --- | " + "--- | " * (len(counts) + 1),
+        "| --- | --- |" + " --- |" * (len(counts) + 1),
     ]
     for part in PARTS:
         for fault in FAULTS:
