@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Decoded immutable objects (metadata, manifest lists, manifests) by path, the least recently used leave first.
+/* Immutable objects (metadata, manifest lists, manifests decoded; manifests also as they are stored) by path, the least
+ * recently used leave first.
  *
  * An entry is an arena and the value in it. Whoever acquired one keeps it alive, also when the cache has let go of it.
  * Threads: safe; values are read-only. */
@@ -8,7 +9,7 @@
 
 #include "base/arena.h"
 
-enum cached_kind { CACHED_METADATA, CACHED_MANIFEST_LIST, CACHED_MANIFEST };
+enum cached_kind { CACHED_METADATA, CACHED_MANIFEST_LIST, CACHED_MANIFEST, CACHED_BYTES };
 
 struct cache;
 struct cached {

@@ -117,8 +117,9 @@ struct pf_scan_file {
     pf_str key;        /* in the store; empty: outside of it */
     pf_str local_path; /* absolute; empty where there is none */
     int64_t size_bytes, row_count;
-    const struct pf_data_file *entry; /* partition, statistics, split offsets: as far as the writer gave them */
-    const uint32_t *deletes;          /* that apply to it: positions in the list's `deletes`, ascending */
+    const struct pf_data_file
+        *entry;              /* partition, split offsets; statistics of the columns that predicates are about */
+    const uint32_t *deletes; /* that apply to it: positions in the list's `deletes`, ascending */
     size_t delete_count;
     int scope; /* see pf_delete_index_scope */
 };

@@ -62,11 +62,23 @@ enum pf_code catalog_get_metadata(struct pf_catalog *catalog, pf_str path, struc
 /* Of the table's snapshot; empty if it has none. */
 enum pf_code catalog_get_manifest_list(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
                                        const struct pf_manifest_list **out_list, struct pf_error *err) PF_MUST_CHECK;
-/* `files[i]` NULL: not wanted, `out_manifests[i]` stays NULL. Reads several at once. */
+/* Which manifests, and which of their statistics: a manifest is decoded once for each set of columns that is asked for,
+ * and fetched once. */
+struct catalog_manifests_wanted {
+    const struct pf_manifest_file *const *files; /* NULL: not wanted */
+    size_t count;
+    struct pf_manifest_columns data, deletes; /* of manifests of either content */
+};
+struct catalog_manifest {
+    struct pf_manifest manifest;
+    struct catalog_place *places;  /* of its files, those of deleted entries left empty */
+    struct pf_error *place_errors; /* NULL: all were found; else by file, code PF_OK for those that were */
+};
+/* `out_manifests[i]` stays NULL for what is not wanted. Reads several at once. `out_read_count`: fetched. */
 enum pf_code catalog_get_manifests(struct pf_catalog *catalog, const struct pf_table *table,
-                                   const struct pf_manifest_file *const *files, size_t count, struct pf_arena *arena,
-                                   const struct pf_manifest **out_manifests, int *out_read_count, struct pf_error *err)
-    PF_MUST_CHECK;
+                                   const struct catalog_manifests_wanted *wanted, struct pf_arena *arena,
+                                   const struct catalog_manifest **out_manifests, int *out_read_count,
+                                   struct pf_error *err) PF_MUST_CHECK;
 
 /* ---- pointers (pointer.c) ---- */
 

@@ -166,19 +166,20 @@ static enum pf_code check_is_same(const struct pf_table *loaded, const struct pf
 static enum pf_code read_live_files(const struct change *change, const struct pf_table *base,
                                     const struct pf_manifest_list *list, struct pf_arena *arena,
                                     struct pf_append *append, struct pf_error *err) {
-    const struct pf_manifest_file **wanted = PF_ARENA_ARRAY(arena, const struct pf_manifest_file *, list->count);
-    const struct pf_manifest **manifests = PF_ARENA_ARRAY(arena, const struct pf_manifest *, list->count);
+    const struct pf_manifest_file **files = PF_ARENA_ARRAY(arena, const struct pf_manifest_file *, list->count);
+    const struct catalog_manifest **manifests = PF_ARENA_ARRAY(arena, const struct catalog_manifest *, list->count);
+    struct catalog_manifests_wanted wanted = {files, list->count, {.all = true}, {.all = true}};
     for (size_t i = 0; i < list->count; i++) {
-        if (!pf_manifest_file_is_dead(&list->manifests[i])) wanted[i] = &list->manifests[i];
+        if (!pf_manifest_file_is_dead(&list->manifests[i])) files[i] = &list->manifests[i];
     }
     int read_count = 0;
-    PF_TRY(catalog_get_manifests(change->catalog, base, wanted, list->count, arena, manifests, &read_count, err));
+    PF_TRY(catalog_get_manifests(change->catalog, base, &wanted, arena, manifests, &read_count, err));
     struct pf_data_file *live = NULL;
     size_t count = 0, capacity = 0;
     for (size_t i = 0; i < list->count; i++) {
-        for (size_t f = 0; manifests[i] && f < manifests[i]->count; f++) {
-            if (manifests[i]->files[f].status == PF_ENTRY_DELETED) continue;
-            PF_ARENA_PUSH(arena, live, count, capacity) = manifests[i]->files[f];
+        for (size_t f = 0; manifests[i] && f < manifests[i]->manifest.count; f++) {
+            const struct pf_data_file *file = &manifests[i]->manifest.files[f];
+            if (file->status != PF_ENTRY_DELETED) PF_ARENA_PUSH(arena, live, count, capacity) = *file;
         }
     }
     append->replaced = live;

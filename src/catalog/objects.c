@@ -127,11 +127,13 @@ enum pf_code catalog_get_manifest_list(struct pf_catalog *catalog, const struct 
 struct reading {
     struct pf_catalog *catalog;
     const struct pf_table *table;
-    const struct pf_manifest_file *const *files;
+    const struct catalog_manifests_wanted *wanted;
+    const pf_str *keys; /* in the cache, by position in `wanted` */
     struct cached **entries;
-    const size_t *wanted; /* positions to read */
-    size_t wanted_count;
+    const size_t *missing; /* positions to read */
+    size_t missing_count;
     _Atomic size_t next;
+    _Atomic int fetched;
     _Atomic bool is_over; /* somebody failed */
     struct {
         pthread_mutex_t mutex;
@@ -140,21 +142,70 @@ struct reading {
     } locked;
 };
 
-static enum pf_code read_manifest(const struct reading *reading, const struct pf_manifest_file *file,
-                                  struct cached **out_entry, struct pf_error *err) {
+/* The path, and which columns: another set of them is another decoding of the same bytes. */
+static pf_str manifest_key(pf_str path, const struct pf_manifest_columns *columns, struct pf_arena *arena) {
+    if (columns->all) return path;
+    pf_str key = pf_arena_printf(arena, "%.*s\n", PF_STR_ARG(path));
+    for (size_t i = 0; i < columns->count; i++) {
+        key = pf_arena_printf(arena, "%.*s%d,", PF_STR_ARG(key), columns->ids[i]);
+    }
+    return key;
+}
+
+static const struct pf_manifest_columns *columns_of(const struct catalog_manifests_wanted *wanted, size_t at) {
+    return wanted->files[at]->content == PF_MANIFEST_DELETES ? &wanted->deletes : &wanted->data;
+}
+
+static enum pf_code get_bytes(struct reading *reading, pf_str path, struct pf_arena *arena, pf_str *out_bytes,
+                              struct pf_error *err) {
+    struct cached *entry = cache_acquire(reading->catalog->cache, CACHED_BYTES, path);
+    if (!entry) {
+        struct pf_arena *own = pf_arena_new(NULL, "manifest bytes");
+        pf_str *bytes = PF_ARENA_NEW(own, pf_str);
+        enum pf_code code = read_object(reading->catalog, path, own, bytes, err);
+        if (code != PF_OK) {
+            pf_arena_free(own);
+            return code;
+        }
+        reading->fetched++;
+        entry = cache_add(reading->catalog->cache, CACHED_BYTES, path, own, bytes);
+    }
+    *out_bytes = *(const pf_str *)hold(entry, arena);
+    return PF_OK;
+}
+
+/* Where the files are does not change either. A file that may not be read is told when it is needed. */
+static void place_files(struct pf_catalog *catalog, struct pf_arena *arena, struct catalog_manifest *manifest) {
+    size_t count = manifest->manifest.count;
+    manifest->places = PF_ARENA_ARRAY(arena, struct catalog_place, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct pf_data_file *file = &manifest->manifest.files[i];
+        struct pf_error err = {0};
+        if (file->status == PF_ENTRY_DELETED) continue;
+        if (catalog_locate(catalog, file->path, arena, &manifest->places[i], &err) == PF_OK) continue;
+        if (!manifest->place_errors) manifest->place_errors = PF_ARENA_ARRAY(arena, struct pf_error, count);
+        manifest->place_errors[i] = err;
+    }
+}
+
+static enum pf_code read_manifest(struct reading *reading, size_t at, struct pf_error *err) {
     /* The bytes stay with the manifest: without compression its strings are views into them. */
+    const struct pf_manifest_file *file = reading->wanted->files[at];
     struct pf_arena *own = pf_arena_new(NULL, "manifest");
-    struct pf_manifest *manifest = PF_ARENA_NEW(own, struct pf_manifest);
-    struct pf_manifest_columns all = {.all = true};
+    struct catalog_manifest *manifest = PF_ARENA_NEW(own, struct catalog_manifest);
     pf_str bytes;
-    enum pf_code code = read_object(reading->catalog, file->path, own, &bytes, err);
-    if (code == PF_OK) code = pf_manifest_read(bytes, file, reading->table->metadata, &all, own, manifest, err);
+    enum pf_code code = get_bytes(reading, file->path, own, &bytes, err);
+    if (code == PF_OK) {
+        code = pf_manifest_read(bytes, file, reading->table->metadata, columns_of(reading->wanted, at), own,
+                                &manifest->manifest, err);
+    }
     if (code != PF_OK) {
         pf_arena_free(own);
         return pf_error_wrap(err, code, "table %.*s: manifest '%.*s'", PF_STR_ARG(reading->table->full_name),
                              PF_STR_ARG(file->path));
     }
-    *out_entry = cache_add(reading->catalog->cache, CACHED_MANIFEST, file->path, own, manifest);
+    place_files(reading->catalog, own, manifest);
+    reading->entries[at] = cache_add(reading->catalog->cache, CACHED_MANIFEST, reading->keys[at], own, manifest);
     return PF_OK;
 }
 
@@ -162,10 +213,9 @@ static void *read_some(void *context) {
     struct reading *reading = context;
     while (!reading->is_over) {
         size_t turn = reading->next++;
-        if (turn >= reading->wanted_count) break;
-        size_t at = reading->wanted[turn];
+        if (turn >= reading->missing_count) break;
         struct pf_error err;
-        enum pf_code code = read_manifest(reading, reading->files[at], &reading->entries[at], &err);
+        enum pf_code code = read_manifest(reading, reading->missing[turn], &err);
         if (code == PF_OK) continue;
         reading->is_over = true;
         pthread_mutex_lock(&reading->locked.mutex);
@@ -180,7 +230,7 @@ static void *read_some(void *context) {
 
 static enum pf_code read_all(struct reading *reading, struct pf_arena *arena) {
     size_t limit = (size_t)reading->catalog->reader_count, started = 0;
-    size_t threads = reading->wanted_count < limit ? reading->wanted_count : limit;
+    size_t threads = reading->missing_count < limit ? reading->missing_count : limit;
     pthread_t *handles = PF_ARENA_ARRAY(arena, pthread_t, threads);
     pthread_mutex_init(&reading->locked.mutex, NULL);
     /* This thread is one of them; where no other can be made it does all. */
@@ -192,31 +242,34 @@ static enum pf_code read_all(struct reading *reading, struct pf_arena *arena) {
 }
 
 enum pf_code catalog_get_manifests(struct pf_catalog *catalog, const struct pf_table *table,
-                                   const struct pf_manifest_file *const *files, size_t count, struct pf_arena *arena,
-                                   const struct pf_manifest **out_manifests, int *out_read_count,
+                                   const struct catalog_manifests_wanted *wanted, struct pf_arena *arena,
+                                   const struct catalog_manifest **out_manifests, int *out_read_count,
                                    struct pf_error *err) {
     struct pf_arena *scratch = pf_arena_new(NULL, "read manifests");
-    size_t *wanted = PF_ARENA_ARRAY(scratch, size_t, count);
+    size_t *missing = PF_ARENA_ARRAY(scratch, size_t, wanted->count);
+    pf_str *keys = PF_ARENA_ARRAY(scratch, pf_str, wanted->count);
     struct reading reading = {
         .catalog = catalog,
         .table = table,
-        .files = files,
-        .entries = PF_ARENA_ARRAY(scratch, struct cached *, count),
         .wanted = wanted,
+        .keys = keys,
+        .entries = PF_ARENA_ARRAY(scratch, struct cached *, wanted->count),
+        .missing = missing,
         .locked = {.err = err},
     };
-    for (size_t i = 0; i < count; i++) {
-        if (!files[i]) continue;
-        reading.entries[i] = cache_acquire(catalog->cache, CACHED_MANIFEST, files[i]->path);
-        if (!reading.entries[i]) wanted[reading.wanted_count++] = i;
+    for (size_t i = 0; i < wanted->count; i++) {
+        if (!wanted->files[i]) continue;
+        keys[i] = manifest_key(wanted->files[i]->path, columns_of(wanted, i), scratch);
+        reading.entries[i] = cache_acquire(catalog->cache, CACHED_MANIFEST, keys[i]);
+        if (!reading.entries[i]) missing[reading.missing_count++] = i;
     }
-    enum pf_code code = reading.wanted_count ? read_all(&reading, scratch) : PF_OK;
-    for (size_t i = 0; i < count; i++) {
+    enum pf_code code = reading.missing_count ? read_all(&reading, scratch) : PF_OK;
+    for (size_t i = 0; i < wanted->count; i++) {
         if (!reading.entries[i]) continue;
         const void *manifest = hold(reading.entries[i], arena);
         if (code == PF_OK) out_manifests[i] = manifest;
     }
-    *out_read_count = (int)reading.wanted_count;
+    *out_read_count = reading.fetched;
     pf_arena_free(scratch);
     return code;
 }
@@ -232,10 +285,13 @@ enum pf_code pf_catalog_manifests(struct pf_catalog *catalog, const struct pf_ta
     const struct pf_manifest_list *list;
     int read_count;
     PF_TRY(catalog_get_manifest_list(catalog, table, arena, &list, err));
-    const struct pf_manifest_file **wanted = PF_ARENA_ARRAY(arena, const struct pf_manifest_file *, list->count);
+    const struct pf_manifest_file **files = PF_ARENA_ARRAY(arena, const struct pf_manifest_file *, list->count);
+    const struct catalog_manifest **found = PF_ARENA_ARRAY(arena, const struct catalog_manifest *, list->count);
     const struct pf_manifest **manifests = PF_ARENA_ARRAY(arena, const struct pf_manifest *, list->count);
-    for (size_t i = 0; i < list->count; i++) wanted[i] = &list->manifests[i];
-    PF_TRY(catalog_get_manifests(catalog, table, wanted, list->count, arena, manifests, &read_count, err));
+    struct catalog_manifests_wanted wanted = {files, list->count, {.all = true}, {.all = true}};
+    for (size_t i = 0; i < list->count; i++) files[i] = &list->manifests[i];
+    PF_TRY(catalog_get_manifests(catalog, table, &wanted, arena, found, &read_count, err));
+    for (size_t i = 0; i < list->count; i++) manifests[i] = &found[i]->manifest;
     *out_manifests = manifests;
     *out_count = list->count;
     return PF_OK;

@@ -7,17 +7,18 @@ struct planning {
     const struct pf_table *table;
     const struct pf_pruner *pruner;
     const struct pf_manifest_list *all;
-    const struct pf_manifest **manifests;  /* by position in `all`; NULL: skipped */
-    const struct pf_delete_index *deletes; /* NULL: there are none */
+    const struct catalog_manifest **manifests; /* by position in `all`; NULL: skipped */
+    const struct pf_delete_index *deletes;     /* NULL: there are none */
     struct pf_arena *arena;
     struct pf_file_list list;
 };
 
-static enum pf_code locate(const struct planning *plan, const char *what, pf_str path, struct catalog_place *out_place,
-                           struct pf_error *err) {
-    enum pf_code code = catalog_locate(plan->catalog, path, plan->arena, out_place, err);
-    if (code == PF_OK) return PF_OK;
-    return pf_error_wrap(err, code, "table %.*s: %s file", PF_STR_ARG(plan->table->full_name), what);
+static enum pf_code locate(const struct planning *plan, const struct catalog_manifest *manifest, size_t at,
+                           const char *what, struct pf_error *err) {
+    if (!manifest->place_errors || manifest->place_errors[at].code == PF_OK) return PF_OK;
+    if (err) *err = manifest->place_errors[at];
+    return pf_error_wrap(err, manifest->place_errors[at].code, "table %.*s: %s file",
+                         PF_STR_ARG(plan->table->full_name), what);
 }
 
 static enum pf_code check(const struct planning *plan, const struct pf_data_file *entry, struct pf_error *err) {
@@ -26,12 +27,16 @@ static enum pf_code check(const struct planning *plan, const struct pf_data_file
 
 /* ---- delete files ---- */
 
-static enum pf_code add_delete(struct planning *plan, const struct pf_data_file *entry, struct pf_error *err) {
-    struct catalog_place place;
+static enum pf_code add_delete(struct planning *plan, const struct catalog_manifest *manifest, size_t at,
+                               struct pf_error *err) {
+    const struct pf_data_file *entry = &manifest->manifest.files[at];
     PF_TRY(check(plan, entry, err));
-    PF_TRY(locate(plan, "delete", entry->path, &place, err));
+    PF_TRY(locate(plan, manifest, at, "delete", err));
     plan->list.deletes[plan->list.delete_count++] =
-        (struct pf_delete_file){.path = entry->path, .key = place.key, .local_path = place.local_path, .entry = entry};
+        (struct pf_delete_file){.path = entry->path,
+                                .key = manifest->places[at].key,
+                                .local_path = manifest->places[at].local_path,
+                                .entry = entry};
     return PF_OK;
 }
 
@@ -39,7 +44,7 @@ static size_t count_entries(const struct planning *plan, enum pf_manifest_conten
     size_t count = 0;
     for (size_t i = 0; i < plan->all->count; i++) {
         bool counts = plan->manifests[i] && plan->all->manifests[i].content == content;
-        if (counts) count += plan->manifests[i]->count;
+        if (counts) count += plan->manifests[i]->manifest.count;
     }
     return count;
 }
@@ -51,12 +56,13 @@ static enum pf_code index_deletes(struct planning *plan, struct pf_error *err) {
     if (most == 0) return PF_OK;
     plan->list.deletes = PF_ARENA_ARRAY(plan->arena, struct pf_delete_file, most);
     for (size_t i = 0; i < plan->all->count; i++) {
-        const struct pf_manifest *manifest = plan->manifests[i];
+        const struct catalog_manifest *manifest = plan->manifests[i];
         if (!manifest || plan->all->manifests[i].content != PF_MANIFEST_DELETES) continue;
-        for (size_t k = 0; k < manifest->count; k++) {
-            bool is_live = manifest->files[k].status != PF_ENTRY_DELETED;
-            if (is_live && pf_pruner_keeps_partition(plan->pruner, &manifest->files[k])) {
-                PF_TRY(add_delete(plan, &manifest->files[k], err));
+        for (size_t k = 0; k < manifest->manifest.count; k++) {
+            const struct pf_data_file *entry = &manifest->manifest.files[k];
+            bool is_live = entry->status != PF_ENTRY_DELETED;
+            if (is_live && pf_pruner_keeps_partition(plan->pruner, entry)) {
+                PF_TRY(add_delete(plan, manifest, k, err));
             }
         }
     }
@@ -73,37 +79,39 @@ static enum pf_code index_deletes(struct planning *plan, struct pf_error *err) {
 
 /* ---- data files ---- */
 
-static enum pf_code add_file(struct planning *plan, const struct pf_data_file *entry, struct pf_error *err) {
-    struct catalog_place place;
+static enum pf_code add_file(struct planning *plan, const struct catalog_manifest *manifest, size_t at,
+                             struct pf_error *err) {
+    const struct pf_data_file *entry = &manifest->manifest.files[at];
     struct pf_file_list *list = &plan->list;
-    PF_TRY(locate(plan, "data", entry->path, &place, err));
-    struct pf_scan_file file = {
+    struct pf_scan_file *file = &list->files[list->count];
+    PF_TRY(check(plan, entry, err));
+    PF_TRY(locate(plan, manifest, at, "data", err));
+    *file = (struct pf_scan_file){
         .path = entry->path,
-        .key = place.key,
-        .local_path = place.local_path,
+        .key = manifest->places[at].key,
+        .local_path = manifest->places[at].local_path,
         .size_bytes = entry->size_bytes,
         .row_count = entry->record_count,
         .entry = entry,
     };
     if (plan->deletes) {
         enum pf_code code =
-            pf_delete_index_find(plan->deletes, entry, plan->arena, &file.deletes, &file.delete_count, err);
+            pf_delete_index_find(plan->deletes, entry, plan->arena, &file->deletes, &file->delete_count, err);
         if (code != PF_OK) return pf_error_wrap(err, code, "table %.*s", PF_STR_ARG(plan->table->full_name));
-        if (file.delete_count) file.scope = pf_delete_index_scope(plan->deletes, entry);
+        if (file->delete_count) file->scope = pf_delete_index_scope(plan->deletes, entry);
     }
-    list->files[list->count++] = file;
+    list->count++;
     list->row_count += entry->record_count;
     list->size_bytes += entry->size_bytes;
     return PF_OK;
 }
 
-static enum pf_code add_files(struct planning *plan, const struct pf_manifest *manifest, struct pf_error *err) {
-    for (size_t i = 0; i < manifest->count; i++) {
-        const struct pf_data_file *entry = &manifest->files[i];
+static enum pf_code add_files(struct planning *plan, const struct catalog_manifest *manifest, struct pf_error *err) {
+    for (size_t i = 0; i < manifest->manifest.count; i++) {
+        const struct pf_data_file *entry = &manifest->manifest.files[i];
         if (entry->status == PF_ENTRY_DELETED) continue;
-        PF_TRY(check(plan, entry, err));
         if (pf_pruner_keeps_file(plan->pruner, entry)) {
-            PF_TRY(add_file(plan, entry, err));
+            PF_TRY(add_file(plan, manifest, i, err));
         } else {
             plan->list.skipped_file_count++;
         }
@@ -114,19 +122,22 @@ static enum pf_code add_files(struct planning *plan, const struct pf_manifest *m
 static enum pf_code read_manifests(struct planning *plan, struct pf_error *err) {
     const struct pf_manifest_list *all = plan->all;
     struct pf_file_list *list = &plan->list;
-    const struct pf_manifest_file **wanted = PF_ARENA_ARRAY(plan->arena, const struct pf_manifest_file *, all->count);
+    static const int path_field = PF_DELETE_PATH_FIELD;
+    const struct pf_manifest_file **files = PF_ARENA_ARRAY(plan->arena, const struct pf_manifest_file *, all->count);
+    struct catalog_manifests_wanted wanted = {
+        files, all->count, pf_pruner_field_ids(plan->pruner), {.ids = &path_field, .count = 1}};
     for (size_t i = 0; i < all->count; i++) {
         const struct pf_manifest_file *file = &all->manifests[i];
         if (pf_manifest_file_is_dead(file)) continue;
         list->manifest_count++;
         if (pf_pruner_keeps_manifest(plan->pruner, file)) {
-            wanted[i] = file;
+            files[i] = file;
         } else {
             list->skipped_manifest_count++;
         }
     }
-    plan->manifests = PF_ARENA_ARRAY(plan->arena, const struct pf_manifest *, all->count);
-    return catalog_get_manifests(plan->catalog, plan->table, wanted, all->count, plan->arena, plan->manifests,
+    plan->manifests = PF_ARENA_ARRAY(plan->arena, const struct catalog_manifest *, all->count);
+    return catalog_get_manifests(plan->catalog, plan->table, &wanted, plan->arena, plan->manifests,
                                  &list->read_manifest_count, err);
 }
 

@@ -79,11 +79,13 @@ struct avro_file {
     pf_str sync;
     struct avro_cursor rest; /* the blocks */
     size_t unpacked_bytes;   /* so far, against a limit per file */
+    struct pf_buf *scratch;  /* may be set after opening: packed blocks are unpacked there, not into the arena */
 };
 enum pf_code avro_file_open(pf_str bytes, struct pf_arena *arena, struct avro_file *out_file, struct pf_error *err)
     PF_MUST_CHECK;
 pf_str avro_file_meta(const struct avro_file *file, pf_str key); /* empty: not there */
-/* The next block, unpacked into the arena. `*out_count` 0: the end. */
+/* The next block, unpacked into the arena, or into the file's scratch, where it lasts until the next one.
+ * `*out_count` 0: the end. */
 enum pf_code avro_file_next_block(struct avro_file *file, struct pf_arena *arena, size_t *out_count,
                                   struct avro_cursor *out_cursor, struct pf_error *err) PF_MUST_CHECK;
 

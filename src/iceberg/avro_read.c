@@ -25,6 +25,10 @@ static size_t left(const struct avro_cursor *cursor) {
 
 int64_t avro_take_long(struct avro_cursor *cursor) {
     uint64_t number = 0;
+    if (cursor->at < cursor->end && *cursor->at < 0x80) { /* nearly always */
+        unsigned char byte = *cursor->at++;
+        return (int64_t)(byte >> 1) ^ -(int64_t)(byte & 1);
+    }
     for (int shift = 0; shift < 70; shift += 7) {
         if (cursor->at == cursor->end) {
             avro_fail(cursor, "data ends too early");
@@ -94,6 +98,31 @@ const struct avro_type *avro_take_branch(struct avro_cursor *cursor, const struc
     return type->kind == AVRO_NULL || cursor->failed ? NULL : type;
 }
 
+static bool is_number(const struct avro_type *type) {
+    return type->kind == AVRO_INT || type->kind == AVRO_LONG;
+}
+
+/* Items of a number and a number or bytes, which is what statistics are: most of what is skipped in a manifest. */
+static bool is_pair(const struct avro_type *item) {
+    if (item->kind != AVRO_RECORD || item->field_count != 2 || !is_number(item->fields[0].type)) return false;
+    const struct avro_type *value = item->fields[1].type;
+    return is_number(value) || value->kind == AVRO_BYTES || value->kind == AVRO_STRING;
+}
+
+static void skip_pairs(struct avro_cursor *cursor, const struct avro_type *item) {
+    bool is_numbers = is_number(item->fields[1].type);
+    for (size_t count = avro_take_block(cursor); count > 0; count = avro_take_block(cursor)) {
+        for (size_t i = 0; i < count && !cursor->failed; i++) {
+            avro_take_long(cursor);
+            if (is_numbers) {
+                avro_take_long(cursor);
+            } else {
+                avro_take_bytes(cursor);
+            }
+        }
+    }
+}
+
 static void skip_at_depth(struct avro_cursor *cursor, const struct avro_type *type, int depth) {
     if (depth > MAX_DEPTH || cursor->steps_left == 0) {
         avro_fail(cursor, "nested too deep");
@@ -113,6 +142,10 @@ static void skip_at_depth(struct avro_cursor *cursor, const struct avro_type *ty
     case AVRO_FIXED: take_raw(cursor, type->size); break;
     case AVRO_ARRAY:
     case AVRO_MAP:
+        if (type->kind == AVRO_ARRAY && is_pair(type->fields[0].type)) {
+            skip_pairs(cursor, type->fields[0].type);
+            break;
+        }
         for (size_t count = avro_take_block(cursor); count > 0; count = avro_take_block(cursor)) {
             for (size_t i = 0; i < count && !cursor->failed; i++) {
                 if (type->kind == AVRO_MAP) avro_take_bytes(cursor);
@@ -211,6 +244,22 @@ pf_str avro_file_meta(const struct avro_file *file, pf_str key) {
     return PF_STR_EMPTY;
 }
 
+static enum pf_code unpack(struct avro_file *file, pf_str packed, struct pf_arena *arena, pf_str *out_bytes,
+                           struct pf_error *err) {
+    size_t max = MAX_FILE_BYTES - file->unpacked_bytes;
+    if (max > MAX_BLOCK_BYTES) max = MAX_BLOCK_BYTES;
+    if (!file->scratch || file->codec == CODEC_NULL) {
+        PF_TRY(codec_decompress(file->codec, packed, max, arena, out_bytes, err));
+    } else {
+        pf_buf_reset(file->scratch);
+        file->scratch->max_bytes = max;
+        PF_TRY(codec_decompress_into(file->codec, packed, file->scratch, err));
+        *out_bytes = pf_buf_view(file->scratch);
+    }
+    file->unpacked_bytes += out_bytes->len;
+    return PF_OK;
+}
+
 enum pf_code avro_file_next_block(struct avro_file *file, struct pf_arena *arena, size_t *out_count,
                                   struct avro_cursor *out_cursor, struct pf_error *err) {
     struct avro_cursor *rest = &file->rest;
@@ -227,10 +276,7 @@ enum pf_code avro_file_next_block(struct avro_file *file, struct pf_arena *arena
         if (count < 0) avro_fail(rest, "a negative number of records");
         if (rest->failed) PF_FAIL(err, PF_CORRUPT, "Avro block: %s", rest->failed);
         if (!pf_str_equal(sync, file->sync)) PF_FAIL(err, PF_CORRUPT, "Avro block: the sync marker is wrong");
-        size_t max = MAX_FILE_BYTES - file->unpacked_bytes;
-        PF_TRY(codec_decompress(file->codec, packed, max < MAX_BLOCK_BYTES ? max : MAX_BLOCK_BYTES, arena, &unpacked,
-                                err));
-        file->unpacked_bytes += unpacked.len;
+        PF_TRY(unpack(file, packed, arena, &unpacked, err));
     }
     if ((uint64_t)count > unpacked.len) PF_FAIL(err, PF_CORRUPT, "Avro block: more records than bytes");
     *out_cursor = avro_cursor_over(unpacked);

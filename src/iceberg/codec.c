@@ -102,18 +102,28 @@ static enum pf_code unzstd(pf_str bytes, struct pf_buf *out, struct pf_error *er
     return code;
 }
 
+enum pf_code codec_decompress_into(enum codec codec, pf_str bytes, struct pf_buf *out, struct pf_error *err) {
+    switch (codec) {
+    case CODEC_DEFLATE: return inflate_all(bytes, RAW_DEFLATE, out, err);
+    case CODEC_GZIP: return inflate_all(bytes, GZIP_OR_ZLIB, out, err);
+    case CODEC_SNAPPY: return unsnap(bytes, out, err);
+    case CODEC_ZSTANDARD: return unzstd(bytes, out, err);
+    case CODEC_NULL: break;
+    }
+    pf_buf_put_str(out, bytes);
+    if (out->failed) PF_FAIL(err, PF_TOO_LARGE, "%zu bytes, more than %zu", bytes.len, out->max_bytes);
+    return PF_OK;
+}
+
 enum pf_code codec_decompress(enum codec codec, pf_str bytes, size_t max_bytes, struct pf_arena *arena,
                               pf_str *out_bytes, struct pf_error *err) {
     struct pf_buf out;
-    enum pf_code code = PF_OK;
-    pf_buf_init(&out, max_bytes);
-    switch (codec) {
-    case CODEC_NULL: *out_bytes = bytes; return PF_OK;
-    case CODEC_DEFLATE: code = inflate_all(bytes, RAW_DEFLATE, &out, err); break;
-    case CODEC_GZIP: code = inflate_all(bytes, GZIP_OR_ZLIB, &out, err); break;
-    case CODEC_SNAPPY: code = unsnap(bytes, &out, err); break;
-    case CODEC_ZSTANDARD: code = unzstd(bytes, &out, err); break;
+    if (codec == CODEC_NULL) {
+        *out_bytes = bytes;
+        return PF_OK;
     }
+    pf_buf_init(&out, max_bytes);
+    enum pf_code code = codec_decompress_into(codec, bytes, &out, err);
     if (code == PF_OK) *out_bytes = pf_arena_str(arena, pf_buf_view(&out));
     pf_buf_clear(&out);
     return code;

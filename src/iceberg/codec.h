@@ -11,6 +11,9 @@ enum codec { CODEC_NULL, CODEC_DEFLATE, CODEC_SNAPPY, CODEC_ZSTANDARD, CODEC_GZI
 /* Avro's names; the empty name is null. PF_UNSUPPORTED for others (bzip2, xz). */
 enum pf_code codec_from_name(pf_str name, enum codec *out_codec, struct pf_error *err) PF_MUST_CHECK;
 
+/* Appends to `out`, whose maximum is the limit. */
+enum pf_code codec_decompress_into(enum codec codec, pf_str bytes, struct pf_buf *out, struct pf_error *err)
+    PF_MUST_CHECK;
 /* CODEC_NULL gives the input itself. PF_CORRUPT, or PF_TOO_LARGE over `max_bytes`. */
 enum pf_code codec_decompress(enum codec codec, pf_str bytes, size_t max_bytes, struct pf_arena *arena,
                               pf_str *out_bytes, struct pf_error *err) PF_MUST_CHECK;

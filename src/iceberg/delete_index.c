@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIELD_OF_PATHS = 2147483546, MAX_KEY_BYTES = 1 << 20 };
+enum { MAX_KEY_BYTES = 1 << 20 };
 
 struct keyed {
     pf_str key; /* of a path or of a partition */
@@ -97,7 +97,8 @@ static pf_str referenced_file(const struct pf_data_file *file) {
     if (file->referenced_data_file.len) return file->referenced_data_file;
     for (size_t i = 0; i < file->column_count; i++) {
         const struct pf_column_stats *stats = &file->columns[i];
-        bool is_one = stats->field_id == FIELD_OF_PATHS && stats->lower.len && pf_str_equal(stats->lower, stats->upper);
+        bool is_one =
+            stats->field_id == PF_DELETE_PATH_FIELD && stats->lower.len && pf_str_equal(stats->lower, stats->upper);
         if (is_one) return stats->lower;
     }
     return PF_STR_EMPTY;
@@ -168,7 +169,7 @@ static size_t first_of(const struct keyed_list *list, pf_str key) {
 static bool may_name(const struct pf_data_file *deletes, pf_str path) {
     for (size_t i = 0; i < deletes->column_count; i++) {
         const struct pf_column_stats *stats = &deletes->columns[i];
-        if (stats->field_id != FIELD_OF_PATHS) continue;
+        if (stats->field_id != PF_DELETE_PATH_FIELD) continue;
         if (stats->lower.ptr && pf_str_compare(path, stats->lower) < 0) return false;
         bool is_above = stats->upper.ptr && pf_str_compare(path, stats->upper) > 0;
         if (is_above && !pf_str_starts_with(path, stats->upper)) return false;

@@ -398,6 +398,9 @@ struct pf_puffin {
 enum pf_code pf_puffin_read(pf_str file, pf_str path, struct pf_arena *arena, struct pf_puffin *out_puffin,
                             struct pf_error *err) PF_MUST_CHECK;
 
+/* The column of position delete files that names data files: its bounds scope them. */
+#define PF_DELETE_PATH_FIELD 2147483546
+
 /* Which delete files apply to which data files (spec, Scan Planning). */
 struct pf_delete_index;
 

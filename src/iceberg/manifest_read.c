@@ -17,7 +17,17 @@ struct reader {
     struct pf_column_stats *stats; /* of the entry being read; the array is used again for the next */
     size_t stat_count, stat_capacity, stat_hint;
     struct pf_arena *scratch;
+    bool copies; /* blocks are unpacked over each other: what is kept of them is copied */
 };
+
+static pf_str keep(const struct reader *reader, pf_str bytes) {
+    return reader->copies && bytes.ptr ? pf_arena_str(reader->arena, bytes) : bytes;
+}
+
+static void take_kept_str(struct reader *reader, struct avro_cursor *cursor, const struct avro_type *type,
+                          pf_str *out_bytes) {
+    if (avro_take_str(cursor, type, out_bytes)) *out_bytes = keep(reader, *out_bytes);
+}
 
 /* ---- column statistics: six maps into one array ---- */
 
@@ -78,7 +88,7 @@ static void read_stat_map(struct reader *reader, struct avro_cursor *cursor, con
                 continue;
             }
             if (is_bounds) {
-                avro_take_str(cursor, item->fields[1].type, &bytes);
+                take_kept_str(reader, cursor, item->fields[1].type, &bytes);
             } else if (!avro_take_i64(cursor, item->fields[1].type, &number)) {
                 number = -1;
             }
@@ -126,14 +136,14 @@ static pf_str read_cell(struct reader *reader, struct avro_cursor *cursor, const
         return cell_of_number(reader, number, type->kind == AVRO_INT ? 4 : 8);
     }
     case AVRO_BYTES:
-    case AVRO_STRING: return avro_take_bytes(cursor);
+    case AVRO_STRING: return keep(reader, avro_take_bytes(cursor));
     case AVRO_BOOLEAN:
     case AVRO_FLOAT:
     case AVRO_DOUBLE:
     case AVRO_FIXED:
         avro_skip(cursor, type);
         bytes = pf_str_from((const char *)start, (size_t)(cursor->at - start));
-        return cursor->failed ? PF_STR_EMPTY : bytes;
+        return cursor->failed ? PF_STR_EMPTY : keep(reader, bytes);
     default: avro_fail(cursor, "a partition value of a nested type"); return PF_STR_EMPTY;
     }
 }
@@ -222,7 +232,7 @@ static void read_file_field(struct reader *reader, struct avro_cursor *cursor, c
         if (number < 0 || number > 2) avro_fail(cursor, "a file of unknown content");
         file->content = (enum pf_file_content)number;
         break;
-    case FIELD_FILE_PATH: avro_take_str(cursor, type, &file->path); break;
+    case FIELD_FILE_PATH: take_kept_str(reader, cursor, type, &file->path); break;
     case FIELD_FILE_FORMAT:
         avro_take_str(cursor, type, &file->format);
         file->format = upper_case(reader, file->format);
@@ -248,7 +258,7 @@ static void read_file_field(struct reader *reader, struct avro_cursor *cursor, c
             avro_skip(cursor, type);
         }
         break;
-    case FIELD_KEY_METADATA: avro_take_str(cursor, type, &file->key_metadata); break;
+    case FIELD_KEY_METADATA: take_kept_str(reader, cursor, type, &file->key_metadata); break;
     case FIELD_SPLIT_OFFSETS: read_numbers(reader, cursor, type, false, file); break;
     case FIELD_EQUALITY_IDS: read_numbers(reader, cursor, type, true, file); break;
     case FIELD_SORT_ORDER_ID:
@@ -256,7 +266,7 @@ static void read_file_field(struct reader *reader, struct avro_cursor *cursor, c
         file->sort_order_id = number >= 0 && number <= INT32_MAX ? (int)number : -1;
         break;
     case FIELD_FIRST_ROW_ID: file->first_row_id = take_or(cursor, type, -1); break;
-    case FIELD_REFERENCED_DATA_FILE: avro_take_str(cursor, type, &file->referenced_data_file); break;
+    case FIELD_REFERENCED_DATA_FILE: take_kept_str(reader, cursor, type, &file->referenced_data_file); break;
     case FIELD_CONTENT_OFFSET: file->content_offset = take_or(cursor, type, -1); break;
     case FIELD_CONTENT_SIZE: file->content_size_bytes = take_or(cursor, type, -1); break;
     default: avro_skip(cursor, type);
@@ -423,12 +433,14 @@ static enum pf_code open_manifest(struct reader *reader, pf_str bytes, const str
 }
 
 static enum pf_code read_manifest(struct reader *reader, pf_str bytes, const struct pf_table_metadata *metadata,
-                                  struct pf_manifest *manifest, struct pf_error *err) {
+                                  struct pf_buf *block, struct pf_manifest *manifest, struct pf_error *err) {
     struct avro_file avro;
     struct avro_cursor cursor;
     size_t count, capacity = 0;
     int64_t next_row_id = reader->file->content == PF_MANIFEST_DATA ? reader->file->first_row_id : -1;
     PF_TRY(open_manifest(reader, bytes, metadata, &avro, err));
+    avro.scratch = block;
+    reader->copies = avro.codec != CODEC_NULL;
     for (;;) {
         PF_TRY(avro_file_next_block(&avro, reader->arena, &count, &cursor, err));
         if (count == 0) return PF_OK;
@@ -448,7 +460,10 @@ enum pf_code pf_manifest_read(pf_str bytes, const struct pf_manifest_file *file,
     struct pf_manifest manifest = {0};
     struct reader reader = {.arena = arena, .file = file, .columns = columns};
     reader.scratch = pf_arena_new(NULL, "manifest");
-    enum pf_code code = read_manifest(&reader, bytes, metadata, &manifest, err);
+    struct pf_buf block;
+    pf_buf_init(&block, SIZE_MAX);
+    enum pf_code code = read_manifest(&reader, bytes, metadata, &block, &manifest, err);
+    pf_buf_clear(&block);
     pf_arena_free(reader.scratch);
     if (code != PF_OK) return pf_error_wrap(err, code, "read manifest '%.*s'", PF_STR_ARG(file->path));
     *out_manifest = manifest;
