@@ -64,9 +64,7 @@ enum pf_option_type {
     X(WORKER_CORES)                                                                                                    \
     X(WORKER_IDLE)                                                                                                     \
     X(LEASE)                                                                                                           \
-    X(EXCHANGE)                                                                                                        \
     X(EXCHANGE_PATH)                                                                                                   \
-    X(EXCHANGE_SPREAD)                                                                                                 \
     X(RUN_PATH)                                                                                                        \
     X(MAX_RUNNING)                                                                                                     \
     X(MAX_REQUEST)                                                                                                     \

@@ -19,14 +19,10 @@ enum pf_route { PF_ROUTE_AUTO, PF_ROUTE_LOCAL, PF_ROUTE_FLEET, PF_ROUTE_MONOSTOR
 const char *pf_route_name(enum pf_route route); /* "fleet" */
 bool pf_route_from(pf_str name, enum pf_route *out_route);
 
-enum pf_exchange_place { PF_EXCHANGE_AUTO, PF_EXCHANGE_FOLDER, PF_EXCHANGE_STORE };
-
 struct pf_stack_options {
     pf_str store_url;                      /* file:///path, s3://bucket/prefix */
     struct pf_store_options store_options; /* of the coordinator and its workers */
     int64_t cache_memory_bytes;            /* of a worker's memory, for data of a store without files; 0: a quarter */
-    enum pf_exchange_place exchange_place;
-    int exchange_spread;  /* prefixes in the store; 0: 1 */
     pf_str exchange_path; /* directory for slices; empty: tmpfs if there is one, else in the store */
     pf_str redis_url;     /* empty: a child of ours on a Unix socket */
     pf_str redis_ca, redis_prefix;

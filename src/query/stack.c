@@ -127,6 +127,10 @@ static enum pf_code choose_exchange_path(struct pf_stack *stack, struct pf_error
     if (parent.len == 0 && is_roomy("/dev/shm")) {
         parent = pf_arena_printf(stack->arena, "/dev/shm/puffindb-%d", (int)getuid());
     }
+    /* Workers of this fleet are on this host: any folder will do where the store has none. */
+    if (parent.len == 0 && !pf_store_has_files(stack->store)) {
+        parent = pf_arena_printf(stack->arena, "%.*s/exchange", PF_STR_ARG(stack->run_path));
+    }
     if (parent.len == 0) {
         PF_TRY(pf_store_local_directory(stack->store, PF_STR("temporary"), stack->arena, &parent, err));
     }

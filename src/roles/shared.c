@@ -27,8 +27,6 @@ void stack_options_from(const struct pf_config *config, struct pf_stack_options 
     out_options->store_url = pf_config_text(config, PF_CONFIG_STORE_URL);
     store_options_from(config, &out_options->store_options);
     out_options->cache_memory_bytes = pf_config_number(config, PF_CONFIG_CACHE_MEMORY);
-    out_options->exchange_place = (enum pf_exchange_place)pf_config_number(config, PF_CONFIG_EXCHANGE);
-    out_options->exchange_spread = (int)pf_config_number(config, PF_CONFIG_EXCHANGE_SPREAD);
     out_options->redis_url = pf_config_text(config, PF_CONFIG_REDIS_URL);
     out_options->redis_ca = pf_config_text(config, PF_CONFIG_REDIS_CA);
     out_options->redis_prefix = pf_config_text(config, PF_CONFIG_REDIS_PREFIX);

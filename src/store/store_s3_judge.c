@@ -36,6 +36,8 @@ static const struct known {
     {"NoSuchBucket", S3_FAILED, PF_INVALID, "there is no such bucket: make it, or check --store-url and --s3-endpoint"},
     {"InvalidBucketName", S3_FAILED, PF_INVALID, "that is no name of a bucket: check --store-url"},
     {"InvalidAccessKeyId", S3_FAILED, PF_DENIED, "the server does not know this access key id"},
+    {"XAdminUserNotFound", S3_FAILED, PF_DENIED, "the server does not know this access key id"}, /* versitygw */
+    {"NoSuchAccessKey", S3_FAILED, PF_DENIED, "the server does not know this access key id"},
     {"InvalidToken", S3_FAILED, PF_DENIED, "the session token does not belong to the access key"},
     {"SignatureDoesNotMatch", S3_FAILED, PF_DENIED,
      "the signature is wrong: the secret access key does not belong to the access key id"},
@@ -183,6 +185,8 @@ static enum s3_verdict judge_refusal(const struct s3_store *s3, const struct pf_
     pf_str region = pf_xml_text(xml, "Region", arena);
     const struct known *known = find_known(code);
     struct known chosen = known ? *known : by_status(reply->status);
+    /* Something is not there, but not the object: nobody may take that for an empty place. */
+    if (!known && code.len && chosen.result == PF_NOT_FOUND) chosen = (struct known){NULL, S3_FAILED, PF_INVALID, NULL};
     if (!region.len) region = pf_http_header(&reply->headers, "x-amz-bucket-region");
     bool is_elsewhere = reply->status == 301 || reply->status == 307 ||
                         pf_str_equal(code, PF_STR("AuthorizationHeaderMalformed")) ||

@@ -162,7 +162,8 @@ enum pf_code s3_put_if(struct pf_store *store, pf_str key, pf_str expected_etag,
     int64_t retries_before = atomic_load(&s3->retries);
     enum pf_code code = s3_run(s3, &request, 1, NULL, scratch, NULL, err);
     pf_str etag = code == PF_OK ? pf_http_header(&request.reply.headers, "ETag") : PF_STR_EMPTY;
-    if (code == PF_NOT_FOUND) code = pf_error_set(err, PF_CONFLICT, __FILE__, __LINE__, "it was deleted");
+    if (code == PF_NOT_FOUND && expected_etag.len)
+        code = pf_error_set(err, PF_CONFLICT, __FILE__, __LINE__, "it was deleted");
     if (code == PF_CONFLICT && !expected_etag.len) {
         code = pf_error_set(err, PF_CONFLICT, __FILE__, __LINE__, "it exists already");
     }

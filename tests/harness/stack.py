@@ -58,7 +58,7 @@ def free_port():
 
 
 class Stack:
-    def __init__(self, workers=2, options=(), environment=None, folder=None, port=None):
+    def __init__(self, workers=2, options=(), environment=None, folder=None, port=None, store_url=None):
         self.folder = Path(folder or tempfile.mkdtemp(prefix="puffindb-test-"))
         self.is_folder_ours = folder is None
         self.workers, self.options, self.port = workers, list(options), port or free_port()
@@ -68,7 +68,10 @@ class Stack:
         self.environment[MARK] = self.mark
         self.environment.setdefault("PUFFINDB_WORKER_LOG", str(self.folder / "workers.log"))
         self.s3 = s3_server()
-        self.store_url = self.s3.url(f"stack-{self.mark}") if self.s3 else f"file://{self.folder}/store"
+        if store_url:
+            self.store_url = store_url
+        else:
+            self.store_url = self.s3.url(f"stack-{self.mark}") if self.s3 else f"file://{self.folder}/store"
         if self.s3:
             self.environment.update(self.s3.environment())
         self.log_path = self.folder / "serve.log"

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/checksum.h"
+
+#include "support/test.h"
+
+/* Check values of the catalogue of parametrised CRC algorithms (CRC-32/ISCSI, CRC-64/NVME). */
+TEST(computes_the_check_values) {
+    CHECK_UINT(checksum_crc32c(PF_STR("123456789")), 0xe3069283u);
+    CHECK_UINT(checksum_crc64nvme(PF_STR("123456789")), 0xae8b14860a799888u);
+    CHECK_UINT(checksum_crc32c(PF_STR_EMPTY), 0);
+    CHECK_UINT(checksum_crc64nvme(PF_STR_EMPTY), 0);
+}
+
+TEST(prints_checksums_as_s3_has_them) {
+    CHECK_STR(checksum_print(PF_S3_CRC32C, PF_STR("123456789"), test->arena), "4waSgw==");
+    CHECK_STR(checksum_print(PF_S3_CRC64NVME, PF_STR("123456789"), test->arena), "rosUhgp5mIg=");
+    CHECK_STR(checksum_print(PF_S3_SHA256, PF_STR_EMPTY, test->arena), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    CHECK_STR(checksum_print(PF_S3_NO_CHECKSUM, PF_STR("x"), test->arena), "");
+}
