@@ -112,7 +112,7 @@ def sections_of(path):
             kept[title] = []
         elif title:
             kept[title].append(line)
-    return kept
+    return {title: "\n".join(lines).rstrip().splitlines() + [""] for title, lines in kept.items()}
 
 
 def section(kind, result):

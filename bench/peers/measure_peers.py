@@ -277,6 +277,7 @@ def summary(peer, pair, queries, start_s):
     )
     return {
         **{"peer": peer.name, "answered": len(names), "asked": len(queries), "problems": pair.problems},
+        "rounds": max(len(taken) for taken in pair.ours.values()),
         "queries": {name: [best(pair.ours[name], 0), best(pair.theirs[name], 0)] for name in names},
         "values": values,
     }

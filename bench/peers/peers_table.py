@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The results of bench/peers/run as a section of docs/benchmarks.md."""
 
+import os
+
 from peers import PEERS
 
-HEAD = ["peer", "how", "queries", "first s, theirs / ours", "again s, theirs / ours", "ratio of totals"]
+HEAD = ["peer", "how", "queries", "rounds", "first s, theirs / ours", "again s, theirs / ours", "ratio of totals"]
 HEAD += ["geometric mean", "CPU s, theirs / ours", "CPU ratio", "start s"]
 
 
@@ -11,12 +13,13 @@ def cells(result):
     peer = PEERS[result["peer"]]
     title = f"{peer.title} ●" if peer.is_distributed else peer.title
     if not result.get("values"):
-        return [title, peer.how, f"0 of {result['asked']}", result.get("reason", "no query answered"), *[""] * 6]
+        return [title, peer.how, f"0 of {result['asked']}", "", result.get("reason", "no query answered"), *[""] * 6]
     values = result["values"]
     return [
         title,
         peer.how,
         f"{result['answered']} of {result['asked']}",
+        result["rounds"],
         *(f"{values[f'theirs_{what}_s']:.1f} / {values[f'ours_{what}_s']:.1f}" for what in ("first", "again")),
         f"**{values['theirs_again_s'] / values['ours_again_s']:.2f}×**",
         f"{values['geometric']:.2f}×",
@@ -55,6 +58,13 @@ def section(entries, scale):
         if result.get("problems"):
             listed = "; ".join(f"{name}: {short(text)}" for name, text in sorted(result["problems"].items()))
             notes.append(f"- {PEERS[result['peer']].title}, not counted: {listed}.")
+    busy = [(PEERS[r["peer"]].title, r["load"]) for r in results if r.get("load", 0) > 2 * (os.cpu_count() or 1)]
+    if busy:
+        listed = ", ".join(f"{title} {load}" for title, load in busy)
+        notes.append(
+            f"- Other jobs kept the {os.cpu_count()} cores busy (load average: {listed}): both sides waited for a core "
+            "most of the time, so the CPU columns say more than the wall times."
+        )
     text = f"TPC-H SF{scale:g}, route fleet. {claim(results)}"
     return {
         **{"text": text, "head": HEAD, "table": [cells(result) for result in results], "notes": notes},
