@@ -215,13 +215,19 @@ def one_round(stack, process, name, sql, expected, pair, is_ours_first, limit_s)
     pair.theirs.setdefault(name, []).append(taken[False])
 
 
-def measure_peer(peer, stack, tables, columns, queries, references, rounds, threads, scale, limit_s):
+def measure_peer(peer, stack, tables, columns, queries, references, rounds, threads, scale, limit_s, minutes):
+    """After `minutes` no query is begun: those without a round have no figures, the others those of the rounds they had."""
+    end = time.monotonic() + 60 * minutes
     pair, process = Pair(), PeerProcess(peer, tables, columns, threads, scale)
     start_s = process.start_s
     try:
         for number in range(rounds):
             for at, (name, sql) in enumerate(queries):
                 if name in pair.problems:
+                    continue
+                if time.monotonic() > end:
+                    if number == 0:
+                        pair.problems[name] = f"not reached within {minutes} minutes"
                     continue
                 if not process.is_alive:
                     process.stop()
@@ -235,8 +241,7 @@ def measure_peer(peer, stack, tables, columns, queries, references, rounds, thre
                     if name in pair.ours and len(pair.ours[name]) > len(pair.theirs.get(name, [])):
                         pair.ours[name].pop()
                     continue
-                if number == rounds - 1:
-                    show(peer, name, pair)
+                show(peer, name, pair)
     finally:
         process.stop()
     return summary(peer, pair, queries, start_s)
@@ -295,7 +300,7 @@ def columns_of(plain, tables):
     return found
 
 
-def run(scale, names, rounds, threads, wanted, limit_s, keep):
+def run(scale, names, rounds, threads, wanted, limit_s, minutes, keep):
     """Each result goes to keep(result) as soon as it is there: a run takes long, and a peer may take it down."""
     folder = make_lake("tpch", scale)
     queries = chosen_queries(query_files("tpch"), wanted)
@@ -312,7 +317,10 @@ def run(scale, names, rounds, threads, wanted, limit_s, keep):
             peer = PEERS[name]
             print(f"== {peer.title}, {peer.how}", flush=True)
             try:
-                result = measure_peer(peer, stack, tables, columns, queries, references, rounds, threads, scale, limit_s)
+                result = measure_peer(
+                    *(peer, stack, tables, columns, queries, references),
+                    *(rounds, threads, scale, limit_s, minutes),
+                )
             except OursFailed:
                 raise
             except Exception as problem:  # not to be had, or does not start: a row of the table says so
