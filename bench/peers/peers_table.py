@@ -25,7 +25,7 @@ def cells(result):
         f"{values['geometric']:.2f}×",
         f"{values['theirs_cpu_s']:.1f} / {values['ours_cpu_s']:.1f}",
         f"{values['theirs_cpu_s'] / max(values['ours_cpu_s'], 0.01):.2f}×",
-        f"{values['start_s']:.1f}",
+        f"{values['start_s']:.1f}" if values["start_s"] else "",
     ]
 
 
@@ -44,7 +44,7 @@ def claim(results):
     factors = ", ".join(
         f"{PEERS[r['peer']].title} {r['values']['theirs_again_s'] / r['values']['ours_again_s']:.1f}" for r in distributed
     )
-    verdict = "Every distributed peer takes longer in total than our fleet"
+    verdict = "Every distributed peer takes longer in total than our fleet, over the queries that it answered"
     if len(slower) < len(distributed):
         verdict = f"{len(slower)} of {len(distributed)} distributed peers take longer in total than our fleet"
     return f"{verdict} (times as long: {factors})"
@@ -56,7 +56,10 @@ def section(entries, scale):
     notes = []
     for result in results:
         if result.get("problems"):
-            listed = "; ".join(f"{name}: {short(text)}" for name, text in sorted(result["problems"].items()))
+            reasons = {}
+            for name, text in sorted(result["problems"].items()):
+                reasons.setdefault(short(text), []).append(name)
+            listed = "; ".join(f"{', '.join(names)}: {text}" for text, names in reasons.items())
             notes.append(f"- {PEERS[result['peer']].title}, not counted: {listed}.")
     busy = [(PEERS[r["peer"]].title, r["load"]) for r in results if r.get("load", 0) > 2 * (os.cpu_count() or 1)]
     if busy:
