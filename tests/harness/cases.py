@@ -26,6 +26,10 @@ class Cases:
         self.passed += count
         print(f"ok   {name}: {count} queries ({seconds:.2f} s)", flush=True)
 
+    def skip(self, text):
+        self.skipped += 1
+        print(f"skip {text}", flush=True)
+
     def wants(self, name):
         return not self.chosen or any(part in name for part in self.chosen)
 
@@ -37,8 +41,7 @@ class Cases:
         try:
             note = action(*arguments)
         except Skip as skip:
-            self.skipped += 1
-            print(f"skip {name}: {skip}", flush=True)
+            self.skip(f"{name}: {skip}")
         except Exception as failure:  # pylint: disable=broad-except
             text = str(failure) or type(failure).__name__
             if not isinstance(failure, (AssertionError, Problem)):

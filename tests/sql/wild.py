@@ -7,6 +7,7 @@ rest of the schema goes on in another one, without the statements that were unde
 
 import collections
 import multiprocessing
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 import duckdb
 import wild_data
 import wild_queries
-from differ import Bench, TooHeavy, Undetermined, read_tables
-from harness.cases import Problem
+from differ import PLAIN_BROKE, Bench, TooHeavy, Undetermined, read_tables
+from harness.cases import Problem, check
 from harness.stack import Stack
 from reduce import reduced
 
@@ -24,6 +25,7 @@ CLIENTS = 3
 TASK_SIZES = ["64", "512", "2KiB", "8KiB"]  # from "everything is repartitioned" to "mostly broadcast"
 MOST_REDUCED = 5  # failures of one run
 MOST_CRASHES = 8  # of plain DuckDB over one schema
+CRASHES = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, PLAIN_BROKE)
 
 
 class Mix:
@@ -95,7 +97,7 @@ class Run:
 
 
 class Part:
-    """The queries over one schema; the child process of it has `pipe`."""
+    """The queries over one schema."""
 
     def __init__(self, run, stack, schema, number, setting):
         self.run_, self.stack, self.schema, self.number, self.setting = run, stack, schema, number, setting
@@ -103,37 +105,46 @@ class Part:
 
     def run(self, count):
         """How many were right."""
-        done, good, attempts = set(), 0, 0
-        chosen = self.run_.chosen.get(self.number)
-        while attempts <= MOST_CRASHES:
-            todo = [at for at in (chosen or range(2 * count)) if at not in done]
-            ours, pipe = multiprocessing.Pipe()
-            child = multiprocessing.get_context("fork").Process(
-                target=self.child, args=(pipe, todo, count - good, attempts > 0)
-            )
+        done, good = set(), 0
+        for attempt in range(MOST_CRASHES + 1):
+            todo = [at for at in (self.run_.chosen.get(self.number) or range(2 * count)) if at not in done]
+            ours, theirs = multiprocessing.Pipe()
+            fork = multiprocessing.get_context("fork")
+            child = fork.Process(target=self.child, args=(theirs, todo, count - good, attempt > 0))
             child.start()
-            pipe.close()
-            open_now, is_over = set(), False
-            for what, at, value in received(ours):
-                if what == "start":
-                    open_now.add(at)
-                elif what == "over":
-                    is_over = True
-                else:
-                    open_now.discard(at)
-                    done.add(at)
-                    good += self.take(what, at, value)
+            theirs.close()
+            right, open_now, is_over = self.results(ours, done)
+            good += right
             child.join()
             if is_over:
                 return good
+            check(child.exitcode in CRASHES, f"the process that asks ended with {child.exitcode}")
             done |= open_now
-            attempts += 1
             self.run_.mix.count["plain DuckDB crashed"] += 1
-            print(
-                f"note: plain DuckDB ended with {child.exitcode} over schema {self.schema.seed}, at one of {sorted(open_now)}",
-                flush=True,
-            )
-        return good
+            note = f"plain DuckDB ended with {child.exitcode} over schema {self.schema.seed}"
+            print(f"note: {note}, at one of {sorted(open_now)}", flush=True)
+        raise Problem(f"plain DuckDB ended {MOST_CRASHES + 1} times")
+
+    def results(self, pipe, done):
+        """What one child tells: how many were right, what was under way when it ended, whether it came to the end."""
+        good, open_now, unreduced, is_over = 0, set(), {}, False
+        for what, at, value in received(pipe):
+            if what == "start":
+                open_now.add(at)
+                continue
+            open_now.discard(at)
+            if what == "over":
+                is_over = True
+            elif what == "differs":
+                unreduced[at] = value
+            else:
+                done.add(at)
+                unreduced.pop(at, None)
+                good += self.take(what, at, value)
+        for at, value in unreduced.items():  # it ended while they were made smaller
+            done.add(at)
+            self.take("bad", at, value)
+        return good, open_now, is_over
 
     def take(self, what, at, value):
         """One result: 1 if it was right."""
@@ -194,6 +205,7 @@ class Part:
                 queue.send(pipe, "left out", at, type(why).__name__)
                 continue
             if bad:
+                queue.send(pipe, "differs", at, f"{bad}\n{sql}")
                 found.append((at, sql, bad))
             else:
                 queue.send(pipe, "good", at, (answers, is_empty))
