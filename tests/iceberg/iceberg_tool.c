@@ -131,8 +131,8 @@ static void put_schema(struct pf_buf *out, const struct pf_table_metadata *metad
         pf_buf_put_char(out, ']');
     }
     enum pf_code code = pf_iceberg_read_mapping(metadata, schema, NULL, 0, arena, &mapping, &error);
-    pf_buf_printf(out, "],\"mapping_code\":\"%s\",\"by_name\":%s,\"by_file\":%s,\"mapping\":",
-                  pf_code_name(code), mapping.is_by_name ? "true" : "false", mapping.is_by_file ? "true" : "false");
+    pf_buf_printf(out, "],\"mapping_code\":\"%s\",\"by_name\":%s,\"by_file\":%s,\"mapping\":", pf_code_name(code),
+                  mapping.is_by_name ? "true" : "false", mapping.is_by_file ? "true" : "false");
     pf_buf_put_json_str(out, mapping.schema_sql);
     pf_buf_put_cstr(out, ",\"field_ids\":");
     pf_buf_put_json_str(out, pf_iceberg_field_ids_sql(schema, arena));

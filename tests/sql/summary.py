@@ -23,6 +23,8 @@ SUMS = (
     "with a broadcast",
     "exchanged MB",
 )
+# Reasons of a last fragment that has nothing left to spread.
+NATURAL = (None, "", "asked for", "the result is put together here", "the result is sorted here")
 INTRODUCTION = """# Equality
 
 Each query ran on the fleet, over HTTP, and on plain DuckDB over the same Parquet files: names and types of columns, rows, and their
@@ -50,7 +52,7 @@ class Summary:
             for kind in ("repartition", "broadcast", "gather")
         ]
         reasons = {stage.get("one_place_because", "") for stage in stages} - {"", "little to read"}
-        if answer.route != "fleet" or answer.stats.get("reason") not in (None, "", "asked for"):
+        if answer.route != "fleet" or answer.stats.get("reason") not in NATURAL:
             reasons.add(str(answer.stats.get("reason")))
         tasks = sum(stage["tasks"] for stage in stages)
         several = sum(stage["tasks"] > 1 for stage in stages)

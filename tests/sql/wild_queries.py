@@ -6,6 +6,17 @@ from wild_expressions import Item
 from wild_relations import Relations
 from wild_templates import KEYS, LITERALS
 
+SETS = [
+    "UNION",
+    "UNION ALL",
+    "UNION ALL",
+    "INTERSECT",
+    "EXCEPT",
+    "INTERSECT ALL",
+    "EXCEPT ALL",
+    "UNION BY NAME",
+    "UNION ALL BY NAME",
+]
 ORDERABLE = [family for family in LITERALS if family != "mp"]
 FRAMES = [
     "", "", "ROWS BETWEEN 2 PRECEDING AND CURRENT ROW", "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING", "ROWS BETWEEN 1 PRECEDING AND 3 FOLLOWING",
@@ -61,6 +72,7 @@ class Queries(Relations):
             return ""
         kind = self.random.randrange(8 if depth else 6)
         limit = f" LIMIT {self.one([1, 5, 20, 20, 100, 100] if depth or self.chance(0.95) else [0])}{self.one(['', '', ' OFFSET 3'])}"
+        limit = self.one([limit] * 8 + [" LIMIT 30%", " OFFSET 2"])
         if kind == 0:
             return "\nORDER BY ALL" + limit
         if kind == 1:
@@ -116,12 +128,14 @@ class Queries(Relations):
         elif sets < 0.2:
             by = f"GROUPING SETS (({by}), ({groups[-1][0]}), ())"
             calls, names = calls + [(f"grouping({groups[0][0]})", "int")], names + [(f"a{len(calls)}", "int")]
-        elif sets < 0.4:
+        elif sets < 0.35:
             by = "ALL"
+        elif sets < 0.42:
+            by = ", ".join(str(at + 1) for at in range(len(groups)))
         outputs = ", ".join(f"{value} AS {name}" for (value, _), (name, _) in zip(groups + calls, names))
         having = f"\nHAVING {self.aggregate_condition(scope)}" if self.chance(0.25) else ""
         sql = f"SELECT {outputs}\nFROM {text}{self.where(scope, depth)}\nGROUP BY {by}{having}{self.tail(names, depth)}"
-        if self.chance(0.1) and depth == 0 and by != "ALL" and not having:
+        if self.chance(0.1) and depth == 0 and by[:1] == "t" and not having:
             sql = f"SELECT {outputs}, rank() OVER (ORDER BY count(*)) AS r, sum(count(*)) OVER () AS s\nFROM {text}\nGROUP BY {by}"
             names = names + [("r", "int"), ("s", "int")]
         return Select(sql, names)
@@ -229,7 +243,7 @@ class Queries(Relations):
             sides.append(f"SELECT {values} FROM {text}{self.where(scope, depth + 1)}")
         text = f"({sides[0]})"
         for side in sides[1:]:
-            text = f"({text}\n{self.one(['UNION', 'UNION ALL', 'INTERSECT', 'EXCEPT', 'INTERSECT ALL', 'EXCEPT ALL', 'UNION ALL'])}\n({side}))"
+            text = f"({text}\n{self.one(SETS)}\n({side}))"
         columns = [(f"c{at}", family) for at, family in enumerate(families)]
         return Select(f"SELECT * FROM {text} u{self.tail(columns, depth)}", columns)
 

@@ -91,6 +91,10 @@ class Relations(Expressions):
             if not lists:
                 return None
             item, alias = self.one(lists), self.alias()
+            if self.chance(0.3):
+                family = {"li": "int", "ls": "str", "lst": "st"}[item.family]
+                items = [Item(f"{alias}.e", family), Item(f"{alias}.o", "int")]
+                return f"{text}, UNNEST({item.text}) WITH ORDINALITY {alias}(e, o)", scope + items
             join = self.one(
                 [
                     f", UNNEST({item.text}) {alias}(e)",
