@@ -304,6 +304,11 @@ void pf_sync_diagnose(const struct pf_sync_options *options, struct pf_arena *ar
         broken_by(out_diagnosis, &err, mend_of(PF_INVALID), arena);
         return;
     }
+    if (redis_url_check_safety(&url, options->allows_insecure, &err) != PF_OK) {
+        broken_by(out_diagnosis, &err,
+                  "rediss://user:password@host, or --redis-allow-insecure on a network of your own", arena);
+        return;
+    }
     if (!check_way(&url, options, arena, out_diagnosis)) return;
     enum pf_code code = pf_sync_open(options, &sync, &err);
     if (code != PF_OK) {

@@ -4,7 +4,6 @@
 #include "sync/redis_tls.h"
 #include "sync/topology.h"
 
-#include <arpa/inet.h>
 #include <signal.h>
 #include <string.h>
 
@@ -15,24 +14,6 @@ enum {
     DEFAULT_CONNECTIONS = 256,
     MIN_CONNECTIONS = 4,
 };
-
-static bool is_this_host(const char *host) {
-    struct in_addr address;
-    if (inet_pton(AF_INET, host, &address) == 1) return ntohl(address.s_addr) >> 24 == 127;
-    return pf_str_equal_nocase(pf_str_from_cstr(host), PF_STR("localhost")) || strcmp(host, "::1") == 0;
-}
-
-/* Statements and rows go over this connection, and who reaches the server can make workers do anything. */
-static enum pf_code check_safety(const struct redis_url *url, bool is_allowed, struct pf_error *err) {
-    if (is_allowed || url->unix_path || is_this_host(url->host) || (url->has_tls && url->password)) return PF_OK;
-    PF_FAIL(err, PF_DENIED,
-            "%.*s is on another host and has no %s: use rediss://user:password@host, or say --redis-allow-insecure if "
-            "nobody else is on that network",
-            PF_STR_ARG(url->label),
-            url->has_tls    ? "password"
-            : url->password ? "TLS"
-                            : "TLS and no password");
-}
 
 /* "redis_version:7.0.15": at least 6.2? Valkey says which Redis it is compatible with. */
 static bool is_recent(pf_str info) {
@@ -79,7 +60,7 @@ static void name_keys(struct pf_sync *sync, pf_str prefix) {
 
 static enum pf_code open_parts(struct pf_sync *sync, const struct pf_sync_options *options, struct pf_error *err) {
     PF_TRY(redis_url_parse(options->url, sync->arena, &sync->url, err));
-    PF_TRY(check_safety(&sync->url, options->allows_insecure, err));
+    PF_TRY(redis_url_check_safety(&sync->url, options->allows_insecure, err));
     /* One on a Unix socket dies with all it has: nobody takes its place that would know of us. */
     if (sync->retry_ms == 0 && !sync->url.unix_path) sync->retry_ms = DEFAULT_RETRY_MS;
     if (sync->retry_ms < 0) sync->retry_ms = 0;

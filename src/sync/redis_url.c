@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/redis_url.h"
 
+#include <arpa/inet.h>
+#include <string.h>
+
 enum { DEFAULT_PORT = 6379 };
 
 static int hex_digit(char c) {
@@ -112,4 +115,22 @@ enum pf_code redis_url_parse(pf_str text, struct pf_arena *arena, struct redis_u
     }
     *out_url = url;
     return PF_OK;
+}
+
+static bool is_this_host(const char *host) {
+    struct in_addr address;
+    if (inet_pton(AF_INET, host, &address) == 1) return ntohl(address.s_addr) >> 24 == 127;
+    return pf_str_equal_nocase(pf_str_from_cstr(host), PF_STR("localhost")) || strcmp(host, "::1") == 0;
+}
+
+/* Statements and rows go over this connection, and who reaches the server can make workers do anything. */
+enum pf_code redis_url_check_safety(const struct redis_url *url, bool is_allowed, struct pf_error *err) {
+    if (is_allowed || url->unix_path || is_this_host(url->host) || (url->has_tls && url->password)) return PF_OK;
+    PF_FAIL(err, PF_DENIED,
+            "%.*s is on another host and has no %s: use rediss://user:password@host, or say --redis-allow-insecure if "
+            "nobody else is on that network",
+            PF_STR_ARG(url->label),
+            url->has_tls    ? "password"
+            : url->password ? "TLS"
+                            : "TLS and no password");
 }

@@ -14,4 +14,7 @@ struct redis_url {
 enum pf_code redis_url_parse(pf_str url, struct pf_arena *arena, struct redis_url *out_url, struct pf_error *err)
     PF_MUST_CHECK;
 
+/* PF_DENIED for another host without TLS and password, unless that is allowed. */
+enum pf_code redis_url_check_safety(const struct redis_url *url, bool is_allowed, struct pf_error *err) PF_MUST_CHECK;
+
 #endif
