@@ -3,7 +3,7 @@
  *
  * A slice may be gone or damaged when it is read: Redis failed over or was flushed, a file was removed or has other
  * bytes. The reader then fails with PF_NOT_FOUND or PF_CORRUPT and names the object, and the object's name says who made
- * it: <query>/<stage>/<task>.<attempt>.<number>. So
+ * it: <query>/<stage>/<task>.<attempt>.<which run of it>.<number>. So
  *
  *   reader fails -> its maker's result is forgotten, the maker is queued again, the reader is blocked
  *   maker done   -> the stage of the reader is pushed again, with the new inputs, and the blocked readers run

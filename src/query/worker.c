@@ -327,7 +327,7 @@ static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim
         .files = {worker->store, worker->cache, task_was_cancelled, worker},
         .prefix = pf_arena_printf(arena, "t%lld", (long long)worker->task_number++),
         /* A Redis that failed over may give the same attempt to two workers, or twice to one. */
-        .key = pf_arena_printf(arena, "%.*s/%d/%d.%d-%.*s", PF_STR_ARG(claim->query_id), claim->stage_id,
+        .key = pf_arena_printf(arena, "%.*s/%d/%d.%d.%.*s", PF_STR_ARG(claim->query_id), claim->stage_id,
                                claim->task_id, claim->attempt, PF_STR_ARG(pf_id_ulid(arena))),
     };
     struct task_result result;
