@@ -103,10 +103,11 @@ struct pf_catalog;
 struct pf_catalog *pf_stack_catalog(struct pf_stack *stack);
 struct pf_store *pf_stack_store(struct pf_stack *stack);
 
-/* The body of `puffindb function`: pulls tasks until the queue is empty for `idle_ms` or `lease_ms` is over. */
+/* The body of `puffindb function`: pulls tasks until the queue is empty for `idle_ms`, or most of the time until the
+ * deadline, when the process may be killed, is over. */
 struct pf_worker;
 enum pf_code pf_worker_open(pf_str event_json, struct pf_worker **out_worker, struct pf_error *err) PF_MUST_CHECK;
-enum pf_code pf_worker_run(struct pf_worker *worker, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pf_worker_run(struct pf_worker *worker, int64_t deadline_wall_ms, struct pf_error *err) PF_MUST_CHECK;
 struct pf_worker *pf_worker_close(struct pf_worker *worker);
 
 /* The coordinator and the queue at work with workers that only pretend: for `puffindb bench scheduler`. */

@@ -26,6 +26,8 @@
 
 /* BEAT_MS: a stop reaches a running statement within that time. */
 enum { CLAIM_WAIT_MS = 1000, HEART_TICK_MS = 50, BEAT_MS = 700 };
+/* The last fifth of an invocation's time is for the task at hand: who is killed there loses it, and all in memory. */
+enum { ROOM_FOR_LAST = 5 };
 
 /* Who gets what of the worker's memory. DuckDB's part includes hot columns; what it doesn't count is in the rest. A
  * sink normally has far less than all buffers may have. */
@@ -397,9 +399,10 @@ static void set_pulling(struct pf_worker *worker, bool is_pulling) {
     pthread_mutex_unlock(&worker->locked.mutex);
 }
 
-static enum pf_code pull(struct pf_worker *worker, struct pf_error *err) {
+static enum pf_code pull(struct pf_worker *worker, int64_t deadline_wall_ms, struct pf_error *err) {
     struct pf_deadline idle = pf_deadline_in(worker->idle_ms);
-    while (pf_deadline_left_ms(idle) > 0) {
+    int64_t room_ms = (deadline_wall_ms - pf_clock_wall_ms()) / ROOM_FOR_LAST;
+    while (pf_deadline_left_ms(idle) > 0 && pf_clock_wall_ms() < deadline_wall_ms - room_ms) {
         struct pf_arena *arena = pf_arena_new(NULL, "claim");
         struct pf_sync_claim claim;
         int64_t wait_ms = pf_deadline_left_ms(idle);
@@ -417,10 +420,10 @@ static enum pf_code pull(struct pf_worker *worker, struct pf_error *err) {
     return PF_OK;
 }
 
-enum pf_code pf_worker_run(struct pf_worker *worker, struct pf_error *err) {
+enum pf_code pf_worker_run(struct pf_worker *worker, int64_t deadline_wall_ms, struct pf_error *err) {
     PF_TRY(give_sign(worker, err));
     set_pulling(worker, true);
-    enum pf_code code = pull(worker, err);
+    enum pf_code code = pull(worker, deadline_wall_ms, err);
     set_pulling(worker, false);
     return code;
 }

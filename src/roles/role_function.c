@@ -34,7 +34,7 @@ static enum pf_code work(void *context, const struct pf_invocation *invocation, 
         PF_FAIL(err, PF_UNSUPPORTED, "this function works on tasks; HTTP requests go to puffindb serve");
     }
     enum pf_code code = open_worker(warm, invocation->event, err);
-    if (code == PF_OK) code = pf_worker_run(warm->worker, err);
+    if (code == PF_OK) code = pf_worker_run(warm->worker, invocation->deadline_wall_ms, err);
     if (code != PF_OK) {
         close_worker(warm); /* the next one starts from nothing */
         return code;
