@@ -19,14 +19,32 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MAX_DIGITS = 9 };
+
+/* Takes "<digits><end>" from the front of `rest`. */
+static bool take_number(pf_str *rest, char end, int *out_number) {
+    size_t length = 0;
+    int number = 0;
+    while (length < rest->len && length < MAX_DIGITS && rest->ptr[length] >= '0' && rest->ptr[length] <= '9') {
+        number = number * 10 + (rest->ptr[length++] - '0');
+    }
+    if (length == 0 || length == rest->len || rest->ptr[length] != end) return false;
+    *rest = pf_str_slice(*rest, length + 1, rest->len);
+    *out_number = number;
+    return true;
+}
+
 bool lineage_find_object(pf_str query_id, pf_str text, struct object_name *out_name) {
     for (size_t at = 0; (at = pf_str_find(text, query_id, at)) != SIZE_MAX; at += query_id.len) {
-        char tail[64];
-        int stage_id, task_id, attempt;
-        pf_str rest = pf_str_slice(text, at + query_id.len, at + query_id.len + sizeof tail - 1);
-        snprintf(tail, sizeof tail, "%.*s", PF_STR_ARG(rest));
-        if (sscanf(tail, "/%9d/%9d.%9d.", &stage_id, &task_id, &attempt) != 3) continue;
-        *out_name = (struct object_name){stage_id, task_id, attempt};
+        struct object_name name;
+        pf_str rest = pf_str_slice(text, at + query_id.len, text.len);
+        if (!pf_str_starts_with(rest, PF_STR("/"))) continue;
+        rest = pf_str_slice(rest, 1, rest.len);
+        if (!take_number(&rest, '/', &name.stage_id) || !take_number(&rest, '.', &name.task_id) ||
+            !take_number(&rest, '.', &name.attempt)) {
+            continue;
+        }
+        *out_name = name;
         return true;
     }
     return false;
