@@ -80,8 +80,28 @@ static void put_hex(struct pf_buf *out, pf_str bytes) {
     pf_buf_put_char(out, '"');
 }
 
-static void put_file(struct pf_buf *out, const struct pf_data_file *file, bool is_kept) {
-    pf_buf_put_cstr(out, "{\"path\":");
+/* Live entries of delete manifests, and what is found by them. */
+struct deletes {
+    const struct pf_data_file **files;
+    size_t count, capacity;
+    struct pf_delete_index *index;
+};
+
+static void put_deletes(struct pf_buf *out, const struct deletes *deletes, const struct pf_data_file *file) {
+    const uint32_t *found;
+    size_t count;
+    if (file->content != PF_FILE_DATA || !deletes->index) return;
+    must(pf_delete_index_find(deletes->index, file, arena, &found, &count, &error));
+    for (size_t i = 0; i < count; i++) {
+        if (i) pf_buf_put_char(out, ',');
+        pf_buf_put_json_str(out, deletes->files[found[i]]->path);
+    }
+}
+
+static void put_file(struct pf_buf *out, const struct pf_data_file *file, bool is_kept, const struct deletes *deletes) {
+    pf_buf_put_cstr(out, "{\"deletes\":[");
+    if (is_kept) put_deletes(out, deletes, file);
+    pf_buf_put_cstr(out, "],\"path\":");
     pf_buf_put_json_str(out, file->path);
     pf_buf_printf(out, ",\"status\":%d,\"content\":%d,\"format\":", file->status, file->content);
     pf_buf_put_json_str(out, file->format);
@@ -164,6 +184,16 @@ static void dump(int argc, char **argv) {
                   metadata->format_version);
     put_schema(&out, metadata, schema);
     pf_buf_put_cstr(&out, ",\"files\":[");
+    struct deletes deletes = {0};
+    for (size_t i = 0; i < list.count; i++) {
+        if (list.manifests[i].content != PF_MANIFEST_DELETES) continue;
+        struct pf_manifest manifest = read_manifest(&list.manifests[i], metadata);
+        for (size_t k = 0; k < manifest.count; k++) {
+            if (manifest.files[k].status == PF_ENTRY_DELETED) continue;
+            PF_ARENA_PUSH(arena, deletes.files, deletes.count, deletes.capacity) = &manifest.files[k];
+        }
+    }
+    must(pf_delete_index_new(metadata, deletes.files, deletes.count, arena, &deletes.index, &error));
     for (size_t i = 0; i < list.count; i++) {
         struct pf_manifest manifest = read_manifest(&list.manifests[i], metadata);
         bool keeps_manifest = pf_pruner_keeps_manifest(pruner, &list.manifests[i]);
@@ -171,7 +201,7 @@ static void dump(int argc, char **argv) {
             const struct pf_data_file *file = &manifest.files[k];
             if (file->status != PF_ENTRY_DELETED) must(pf_data_file_check(file, PF_STR("t"), snapshot->id, &error));
             pf_buf_put_cstr(&out, separator);
-            put_file(&out, file, keeps_manifest && pf_pruner_keeps_file(pruner, file));
+            put_file(&out, file, keeps_manifest && file->status != PF_ENTRY_DELETED && pf_pruner_keeps_file(pruner, file), &deletes);
             separator = ",";
         }
     }

@@ -34,7 +34,8 @@ class Tool:
         prefix = subprocess.run([ROOT / "deps/fetch", "--prefix"], check=True, capture_output=True, text=True)
         libraries = [build / f"libpuffin_{module}.a" for module in ("iceberg", "plan", "base")]
         command = [compiler, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-g", f"-I{ROOT / 'src'}",
-                   HERE / "iceberg_tool.c", *libraries, Path(prefix.stdout.strip()) / "lib/libyyjson.a",
+                   f"-I{prefix.stdout.strip()}/include", HERE / "iceberg_tool.c", *libraries,
+                   Path(prefix.stdout.strip()) / "lib/libyyjson.a",
                    "-lz", "-lzstd", "-lsnappy", "-lm", "-lpthread", "-o", self.path]
         if sanitize:
             command.insert(1, f"-fsanitize={sanitize}")
