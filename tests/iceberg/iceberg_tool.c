@@ -201,7 +201,9 @@ static void dump(int argc, char **argv) {
             const struct pf_data_file *file = &manifest.files[k];
             if (file->status != PF_ENTRY_DELETED) must(pf_data_file_check(file, PF_STR("t"), snapshot->id, &error));
             pf_buf_put_cstr(&out, separator);
-            put_file(&out, file, keeps_manifest && file->status != PF_ENTRY_DELETED && pf_pruner_keeps_file(pruner, file), &deletes);
+            put_file(&out, file,
+                     keeps_manifest && file->status != PF_ENTRY_DELETED && pf_pruner_keeps_file(pruner, file),
+                     &deletes);
             separator = ",";
         }
     }
