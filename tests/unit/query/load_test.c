@@ -292,7 +292,7 @@ TEST(says_what_is_wrong_with_an_input) {
     CHECK_FAILS(load_into(test, &bench, "t", "", false, &result), PF_INVALID, "doesn't tell the format");
     CHECK_INT(mkdir(pf_arena_cstr(test->arena, input(test, "dir.parquet")), 0700), 0);
     CHECK_FAILS(load_into(test, &bench, "t", "dir.parquet", false, &result), PF_INVALID, "is a folder");
-    CHECK_FAILS(load_into(test, &bench, "a.b.c", "data.txt", false, &result), PF_INVALID, "namespace.table");
+    CHECK_FAILS(load_into(test, &bench, "a/b", "data.txt", false, &result), PF_INVALID, "namespace.table");
     pf_str paths[] = {PF_STR("x.csv"), PF_STR("y.json")};
     struct load_env env = {.store = bench.store, .catalog = bench.catalog, .threads = 1};
     struct pf_load_options options = {.table = PF_STR("t"), .paths = paths, .path_count = 2};
