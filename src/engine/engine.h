@@ -145,7 +145,9 @@ struct pf_engine_options {
 enum pf_code pf_engine_open(const struct pf_engine_options *options, struct pf_engine **out_engine,
                             struct pf_error *err) PF_MUST_CHECK;
 struct pf_engine *pf_engine_close(struct pf_engine *engine); /* NULL is fine; sessions must be closed before */
-const char *pf_engine_version(void);                         /* "v1.5.5" */
+/* After an internal error DuckDB lets no statement of that database run any more: it must be opened anew. Asks it. */
+bool pf_engine_is_broken(struct pf_engine *engine);
+const char *pf_engine_version(void); /* "v1.5.5" */
 
 enum pf_code pf_session_open(struct pf_engine *engine, struct pf_session **out_session, struct pf_error *err)
     PF_MUST_CHECK;

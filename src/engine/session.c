@@ -54,6 +54,15 @@ enum pf_code connection_ask(duckdb_connection connection, const char *sql, pf_st
     return code;
 }
 
+bool pf_engine_is_broken(struct pf_engine *engine) {
+    duckdb_connection connection = NULL;
+    struct pf_error err = {0};
+    if (duckdb_connect(engine->database, &connection) != DuckDBSuccess) return true;
+    enum pf_code code = connection_run(connection, PF_STR("SELECT 1"), &err);
+    duckdb_disconnect(&connection);
+    return code != PF_OK && pf_str_find(pf_str_from_cstr(err.message), PF_STR("invalidated"), 0) != SIZE_MAX;
+}
+
 enum pf_code pf_session_open(struct pf_engine *engine, struct pf_session **out_session, struct pf_error *err) {
     struct pf_session *session = calloc(1, sizeof *session);
     if (!session) PF_FAIL(err, PF_NO_MEMORY, "open a session");

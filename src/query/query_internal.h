@@ -94,9 +94,12 @@ struct pf_stack {
     struct pf_catalog *catalog;
     struct deleted_rows *deleted_rows; /* of the engines below */
 
-    pthread_mutex_t start_mutex; /* guards the parts below until they are there; then they stay */
-    struct pf_engine *planner_engine, *local_engine;
-    struct pf_engine *last_engine; /* of last fragments: reads the exchange */
+    pthread_mutex_t
+        start_mutex; /* guards the parts below until they are there; then they stay, but for broken engines */
+    struct pf_engine *_Atomic planner_engine, *_Atomic local_engine;
+    struct pf_engine *_Atomic last_engine; /* of last fragments: reads the exchange */
+    struct pf_engine **broken_engines;     /* replaced; closed with the stack, since queries may still use them */
+    size_t broken_count, broken_capacity;
     struct pf_exchange *exchange;
     struct small_slices small_slices; /* of the exchange */
     struct pf_redis *redis;
@@ -131,6 +134,9 @@ enum pf_code stack_need_local(struct pf_stack *stack, struct pf_error *err) PF_M
 enum pf_code stack_need_fleet(struct pf_stack *stack, struct pf_error *err)
     PF_MUST_CHECK; /* sync, exchange and last_engine too */
 enum pf_code stack_need_sync(struct pf_stack *stack, struct pf_error *err) PF_MUST_CHECK;
+/* After an internal error of DuckDB, which makes the whole database unusable: puts new engines in the place of broken
+ * ones. */
+void stack_replace_broken_engines(struct pf_stack *stack);
 /* Brings workers to life; returns at once. */
 enum pf_code stack_wake_workers(struct pf_stack *stack, int count, struct pf_error *err) PF_MUST_CHECK;
 

@@ -243,6 +243,7 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack) {
     pf_engine_close(stack->local_engine);
     pf_engine_close(stack->last_engine);
     pf_engine_close(stack->planner_engine);
+    for (size_t i = 0; i < stack->broken_count; i++) pf_engine_close(stack->broken_engines[i]);
     deleted_rows_free(stack->deleted_rows);
     pf_exchange_close(stack->exchange);
     pf_cache_close(stack->cache);
@@ -275,7 +276,10 @@ static enum pf_code start_planner_locked(struct pf_stack *stack, struct pf_error
         .is_planner = true,
         .disabled_optimizers = pf_str_from_cstr(pf_planner_disabled_optimizers()),
     };
-    return pf_engine_open(&options, &stack->planner_engine, err);
+    struct pf_engine *engine = NULL;
+    PF_TRY(pf_engine_open(&options, &engine, err));
+    stack->planner_engine = engine;
+    return PF_OK;
 }
 
 enum pf_code stack_need_planner(struct pf_stack *stack, struct pf_error *err) {
@@ -324,9 +328,17 @@ static enum pf_code open_engine_here(struct pf_stack *stack, pf_str disabled_opt
     return PF_OK;
 }
 
+static enum pf_code start_local_locked(struct pf_stack *stack, struct pf_error *err) {
+    struct pf_engine *engine = NULL;
+    PF_TRY(open_engine_here(stack, PF_STR_EMPTY, &engine, err));
+    stack->local_engine = engine;
+    stack->view_count = 0;
+    return PF_OK;
+}
+
 enum pf_code stack_need_local(struct pf_stack *stack, struct pf_error *err) {
     pthread_mutex_lock(&stack->start_mutex);
-    enum pf_code code = stack->local_engine ? PF_OK : open_engine_here(stack, PF_STR_EMPTY, &stack->local_engine, err);
+    enum pf_code code = stack->local_engine ? PF_OK : start_local_locked(stack, err);
     pthread_mutex_unlock(&stack->start_mutex);
     return code;
 }
@@ -350,6 +362,39 @@ static enum pf_code start_last_locked(struct pf_stack *stack, struct pf_error *e
     stack->exchange = exchange;
     stack->last_engine = engine;
     return PF_OK;
+}
+
+/* The exchange stays: the new engine reads it, too. */
+static enum pf_code restart_last_locked(struct pf_stack *stack, struct pf_error *err) {
+    struct pf_engine *engine = NULL;
+    PF_TRY(open_engine_here(stack, PF_STR(FRAGMENT_DISABLED_OPTIMIZERS), &engine, err));
+    enum pf_code code = pf_exchange_register(stack->exchange, engine, err);
+    if (code != PF_OK) {
+        pf_engine_close(engine);
+        return code;
+    }
+    stack->last_engine = engine;
+    return PF_OK;
+}
+
+static void replace_locked(struct pf_stack *stack, struct pf_engine *engine,
+                           enum pf_code (*start)(struct pf_stack *, struct pf_error *)) {
+    struct pf_error err = {0};
+    if (!engine || !pf_engine_is_broken(engine)) return;
+    if (start(stack, &err) != PF_OK) {
+        pf_log_failure(PF_LOG_ERROR, "DuckDB broke, and a new engine can't be opened", &err);
+        return;
+    }
+    PF_ARENA_PUSH(stack->arena, stack->broken_engines, stack->broken_count, stack->broken_capacity) = engine;
+    pf_log(PF_LOG_WARN, "DuckDB broke: a new engine takes its place", NULL);
+}
+
+void stack_replace_broken_engines(struct pf_stack *stack) {
+    pthread_mutex_lock(&stack->start_mutex);
+    replace_locked(stack, stack->planner_engine, start_planner_locked);
+    replace_locked(stack, stack->local_engine, start_local_locked);
+    replace_locked(stack, stack->last_engine, restart_last_locked);
+    pthread_mutex_unlock(&stack->start_mutex);
 }
 
 /* ---- Redis and workers ---- */

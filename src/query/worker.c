@@ -48,6 +48,7 @@ struct pf_worker {
     struct pf_session *session;
     struct hot_columns *hot;
     int64_t task_number; /* makes names unique in this process */
+    bool is_broken;      /* no statement runs any more */
     /* the stage of the last task */
     struct pf_arena *stage_arena;
     pf_str stage_query;
@@ -383,6 +384,7 @@ static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim
         code = PF_OK;
     } else {
         if (code == PF_NO_MEMORY) hot_columns_drop_all(worker->hot); /* the next try has all of it */
+        if (code == PF_BUG) worker->is_broken = pf_engine_is_broken(worker->engine);
         pf_log_failure(PF_LOG_WARN, "task failed", &failure);
         code = pf_sync_fail(worker->sync, claim, &failure, is_worth_another_try(code), err);
         if (code == PF_NOT_FOUND || code == PF_CANCELLED || code == PF_CONFLICT) code = PF_OK;
@@ -416,6 +418,8 @@ static enum pf_code pull(struct pf_worker *worker, int64_t deadline_wall_ms, str
         }
         pf_arena_free(arena);
         PF_TRY(code);
+        /* No statement runs any more: whoever runs the worker opens a new one. */
+        if (worker->is_broken) PF_FAIL(err, PF_BUG, "DuckDB broke in this worker, which ends");
     }
     return PF_OK;
 }
