@@ -173,6 +173,9 @@ struct pf_table_spec {
  * with its first files. Stores nothing. PF_CONFLICT if there is a table of that name (in any case of letters). */
 enum pf_code pf_catalog_stage(struct pf_catalog *catalog, const struct pf_table_spec *spec, struct pf_arena *arena,
                               struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+/* A staged table without files. `out_table` may be NULL. */
+enum pf_code pf_catalog_create_staged(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                      struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
 /* An empty table. `out_table` may be NULL. */
 enum pf_code pf_catalog_create(struct pf_catalog *catalog, const struct pf_table_spec *spec, struct pf_arena *arena,
                                struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;

@@ -78,14 +78,19 @@ static enum pf_code store_staged(struct pf_catalog *catalog, const struct pf_tab
     return code;
 }
 
+enum pf_code pf_catalog_create_staged(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
+                                      struct pf_table **out_table, struct pf_error *err) {
+    enum pf_code code = store_staged(catalog, table, arena, err);
+    if (code != PF_OK) return pf_error_wrap(err, code, "create table %.*s", PF_STR_ARG(table->full_name));
+    return out_table ? pf_catalog_load_exact(catalog, table->id, arena, out_table, err) : PF_OK;
+}
+
 enum pf_code pf_catalog_create(struct pf_catalog *catalog, const struct pf_table_spec *spec, struct pf_arena *arena,
                                struct pf_table **out_table, struct pf_error *err) {
     struct pf_table *table = NULL;
     PF_TRY(pf_catalog_stage(catalog, spec, arena, &table, err));
     assert(table);
-    enum pf_code code = store_staged(catalog, table, arena, err);
-    if (code != PF_OK) return pf_error_wrap(err, code, "create table %.*s", PF_STR_ARG(table->full_name));
-    return out_table ? pf_catalog_load_exact(catalog, table->id, arena, out_table, err) : PF_OK;
+    return pf_catalog_create_staged(catalog, table, arena, out_table, err);
 }
 
 /* ---- dropping ---- */

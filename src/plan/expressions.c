@@ -44,6 +44,11 @@ bool pf_sql_type_equal(const struct pf_sql_type *a, const struct pf_sql_type *b)
     return a == b || (a && b && pf_str_equal(a->sql, b->sql));
 }
 
+pf_str pf_sql_type_null(const struct pf_sql_type *type, struct pf_arena *arena) {
+    if (type->null_sql.len) return type->null_sql;
+    return pf_arena_printf(arena, "CAST(NULL AS %.*s)", PF_STR_ARG(type->sql));
+}
+
 int pf_sql_type_bytes(const struct pf_sql_type *type) {
     static const struct {
         const char *id;

@@ -20,7 +20,10 @@ struct pf_sql_type {
     int width, scale;    /* of DECIMAL */
     pf_str *field_names; /* of STRUCT */
     uint32_t field_count;
+    pf_str null_sql; /* an expression of this type that is NULL, where no cast names the type; see pf_sql_type_null */
 };
+/* SQL that is NULL and has this type. */
+pf_str pf_sql_type_null(const struct pf_sql_type *type, struct pf_arena *arena);
 bool pf_sql_type_equal(const struct pf_sql_type *a, const struct pf_sql_type *b);
 int pf_sql_type_bytes(const struct pf_sql_type *type); /* what a value takes on average, for estimates */
 

@@ -49,7 +49,7 @@ void print_constant(struct expr_printer *printer, const struct pf_expr *expr, bo
         if (is_type(expr, "NULL"))
             pf_buf_put_cstr(buf, "NULL");
         else
-            pf_buf_printf(buf, "CAST(NULL AS %.*s)", PF_STR_ARG(type));
+            pf_buf_put_str(buf, pf_sql_type_null(expr->type, arena));
     } else if (expr->sql.len)
         pf_buf_put_str(buf, expr->sql);
     else if (pf_str_equal(type, PF_STR("VARCHAR")))

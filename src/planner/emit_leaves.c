@@ -168,9 +168,7 @@ enum pf_code emit_leaf(struct emitter *emitter, const struct pf_op *op, const bo
     case PF_OP_TABLE_FUNCTION: return emit_table_function(emitter, op, need, block, err);
     default: /* ONE_ROW, EMPTY */
         for (uint32_t i = 0; i < op->column_count; i++)
-            if (need[i])
-                block->columns[i] =
-                    pf_arena_printf(emitter->arena, "CAST(NULL AS %.*s)", PF_STR_ARG(op->types[i]->sql));
+            if (need[i]) block->columns[i] = pf_sql_type_null(op->types[i], emitter->arena);
         block->from = pf_arena_printf(emitter->arena, "(SELECT 1) AS %.*s", PF_STR_ARG(new_alias(emitter)));
         if (op->kind == PF_OP_EMPTY) block->where = PF_STR("false");
         block->is_plain = false;

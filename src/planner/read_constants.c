@@ -192,7 +192,7 @@ static bool scalar_text(struct reader *reader, pf_json *type_json, const struct 
 
 /* The SQL of a constant, also inside nested ones. */
 static pf_str constant_sql(struct reader *reader, const struct pf_expr *constant) {
-    if (constant->is_null) return pf_arena_printf(reader->arena, "CAST(NULL AS %.*s)", PF_STR_ARG(constant->type->sql));
+    if (constant->is_null) return pf_sql_type_null(constant->type, reader->arena);
     if (constant->sql.len) return constant->sql;
     return pf_arena_printf(reader->arena, "CAST(%.*s AS %.*s)", PF_STR_ARG(quote_string(reader->arena, constant->text)),
                            PF_STR_ARG(constant->type->sql));

@@ -45,12 +45,19 @@ static enum pf_code read_enum(struct reader *reader, pf_json *info, struct pf_sq
     return code;
 }
 
+/* A NULL of a type that has unnamed fields somewhere: no cast can name it. */
+static pf_str null_of(struct reader *reader, pf_str value) {
+    return pf_arena_printf(reader->arena, "(CASE WHEN false THEN %.*s END)", PF_STR_ARG(value));
+}
+
 /* STRUCT(a INTEGER, ...) or UNION(...), whose first field is a hidden tag. */
 static enum pf_code read_fields(struct reader *reader, pf_json *info, struct pf_sql_type *type, struct pf_error *err) {
     bool is_union = pf_str_equal(type->id, PF_STR("UNION"));
     pf_json *list = pf_json_get(info, "child_types");
     type->field_names = PF_ARENA_ARRAY(reader->arena, pf_str, pf_json_count(list));
     pf_str text = pf_arena_printf(reader->arena, "%.*s(", PF_STR_ARG(type->id));
+    pf_str nulls = PF_STR_EMPTY;
+    bool is_named = true, has_cast = true;
     for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
         if (is_union && each.index == 0) continue;
         const struct pf_sql_type *field;
@@ -63,6 +70,17 @@ static enum pf_code read_fields(struct reader *reader, pf_json *info, struct pf_
                                    PF_STR_ARG(quote_name(reader->arena, name)), PF_STR_ARG(field->sql));
         else /* unnamed fields: no SQL type names them, but values can be made with row() */
             text = pf_arena_printf(reader->arena, "%.*s%s%.*s", PF_STR_ARG(text), comma, PF_STR_ARG(field->sql));
+        is_named = is_named && name.len;
+        has_cast = has_cast && name.len && !field->null_sql.len;
+        pf_str label = name.len
+                           ? pf_arena_printf(reader->arena, "%.*s := ", PF_STR_ARG(quote_name(reader->arena, name)))
+                           : PF_STR_EMPTY;
+        nulls = pf_arena_printf(reader->arena, "%.*s%s%.*s%.*s", PF_STR_ARG(nulls), comma, PF_STR_ARG(label),
+                                PF_STR_ARG(pf_sql_type_null(field, reader->arena)));
+    }
+    if (!has_cast && !is_union) {
+        type->null_sql = null_of(
+            reader, pf_arena_printf(reader->arena, "%s(%.*s)", is_named ? "struct_pack" : "row", PF_STR_ARG(nulls)));
     }
     type->sql = pf_arena_printf(reader->arena, "%.*s)", PF_STR_ARG(text));
     return PF_OK;
@@ -72,13 +90,20 @@ static enum pf_code read_nested(struct reader *reader, pf_json *info, struct pf_
     const struct pf_sql_type *child;
     if (pf_str_equal(type->id, PF_STR("MAP"))) {
         pf_json *fields = pf_json_get(pf_json_get(pf_json_get(info, "child_type"), "type_info"), "child_types");
-        pf_str texts[2] = {PF_STR_EMPTY, PF_STR_EMPTY};
+        pf_str texts[2] = {PF_STR_EMPTY, PF_STR_EMPTY}, nulls[2] = {PF_STR_EMPTY, PF_STR_EMPTY};
+        bool has_cast = true;
         for (struct pf_json_each each = pf_json_each(fields); pf_json_next(&each) && each.index < 2;) {
             PF_TRY(read_type(reader, pf_json_get(each.value, "second"), &child, err));
             texts[each.index] = child->sql;
+            nulls[each.index] = pf_sql_type_null(child, reader->arena);
+            has_cast = has_cast && !child->null_sql.len;
         }
         if (!texts[1].len) PF_FAIL(err, PF_INVALID, "plan: a MAP type without key and value");
         type->sql = pf_arena_printf(reader->arena, "MAP(%.*s, %.*s)", PF_STR_ARG(texts[0]), PF_STR_ARG(texts[1]));
+        if (!has_cast) {
+            type->null_sql = null_of(reader, pf_arena_printf(reader->arena, "map([%.*s], [%.*s])", PF_STR_ARG(nulls[0]),
+                                                             PF_STR_ARG(nulls[1])));
+        }
         return PF_OK;
     }
     PF_TRY(read_type(reader, pf_json_get(info, "child_type"), &child, err));
@@ -87,6 +112,8 @@ static enum pf_code read_nested(struct reader *reader, pf_json *info, struct pf_
                                     (long long)pf_json_get_i64(info, "size", 0));
     else
         type->sql = pf_arena_printf(reader->arena, "%.*s[]", PF_STR_ARG(child->sql));
+    if (child->null_sql.len && pf_str_equal(type->id, PF_STR("LIST")))
+        type->null_sql = null_of(reader, pf_arena_printf(reader->arena, "[%.*s]", PF_STR_ARG(child->null_sql)));
     return PF_OK;
 }
 

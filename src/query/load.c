@@ -232,7 +232,7 @@ static enum pf_code commit_files(struct loading *loading, struct pf_table **out_
                                  out_table, err);
     }
     /* Inputs without rows: a new table is made all the same, one that is there stays as it is. */
-    if (loading->is_new) return pf_catalog_create(catalog, &loading->spec, loading->arena, out_table, err);
+    if (loading->is_new) return pf_catalog_create_staged(catalog, loading->table, loading->arena, out_table, err);
     *out_table = loading->table;
     return PF_OK;
 }

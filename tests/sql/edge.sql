@@ -348,3 +348,7 @@ SELECT count_if(id > 3) AS a, countif(flag) AS b, count(id) AS c, (SELECT count_
 SELECT count(*) AS n, count(DISTINCT b) AS d FROM many_blobs WHERE b = '\xE6\x97'::BLOB OR b IN ('\x00\xFF'::BLOB);
 -- name: blobs_beyond_ascii_are_joined
 SELECT m.id, o.id AS o FROM many_blobs m JOIN blobs o ON m.b = o.b WHERE o.id = 1 AND m.id < 100;
+-- name: null_row_of_unnamed_fields
+SELECT count(DISTINCT (key, name)) AS n, list((key, name)) IS NULL AS l FROM (SELECT * FROM nulls WHERE key > 1000000);
+-- name: empty_side_with_unnamed_fields
+SELECT a.id, b.p IS NULL AS p, b.q IS NULL AS q FROM nulls a LEFT JOIN (SELECT id, (key, name) AS p, [(key, flag)] AS q FROM nulls WHERE id < -5) b ON a.id = b.id WHERE a.id < 4 ORDER BY 1;
