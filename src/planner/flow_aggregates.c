@@ -236,6 +236,13 @@ static uint32_t common_partitions(struct cutter *cutter, const struct pf_op *op,
     return count;
 }
 
+/* Windows that nobody reads are not computed, and rows need not meet for them. */
+static bool is_window_read(const struct pf_op *op, const bool *need) {
+    for (uint32_t i = op->column_count - op->expr_count; i < op->column_count; i++)
+        if (need[i]) return true;
+    return false;
+}
+
 enum pf_code flow_window(struct cutter *cutter, const struct pf_op *op, const bool *need, struct stream *out,
                          struct pf_error *err) {
     struct stream child;
@@ -245,7 +252,7 @@ enum pf_code flow_window(struct cutter *cutter, const struct pf_op *op, const bo
     *out = child;
     out->is_light = false;
     out->rows = estimate_rows(op, &child, &out->planned_rows);
-    if (child.is_blocked || child.is_pinned || !op->expr_count) return PF_OK;
+    if (child.is_blocked || child.is_pinned || !is_window_read(op, need)) return PF_OK;
     const struct pf_expr **common;
     uint32_t count = common_partitions(cutter, op, &common);
     if (stream_is_partitioned_by(&child, common, count)) {

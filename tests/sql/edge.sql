@@ -352,3 +352,5 @@ SELECT m.id, o.id AS o FROM many_blobs m JOIN blobs o ON m.b = o.b WHERE o.id = 
 SELECT count(DISTINCT (key, name)) AS n, list((key, name)) IS NULL AS l FROM (SELECT * FROM nulls WHERE key > 1000000);
 -- name: empty_side_with_unnamed_fields
 SELECT a.id, b.p IS NULL AS p, b.q IS NULL AS q FROM nulls a LEFT JOIN (SELECT id, (key, name) AS p, [(key, flag)] AS q FROM nulls WHERE id < -5) b ON a.id = b.id WHERE a.id < 4 ORDER BY 1;
+-- name: windows_that_nobody_reads
+SELECT b.id FROM (SELECT row_number() OVER (PARTITION BY q.name ORDER BY q.id) AS w0, rank() OVER (PARTITION BY q.key ORDER BY q.id) AS w1 FROM nulls q) a LEFT JOIN (SELECT id, flag FROM nulls WHERE id < 5) b ON b.flag;
