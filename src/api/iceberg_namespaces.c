@@ -4,6 +4,32 @@
 
 enum { MAX_LIST_BYTES = 64 << 20 };
 
+enum pf_code rest_need_namespace(struct rest_call *call, pf_str space, struct pf_error *err) {
+    bool exists = false;
+    PF_TRY(pf_catalog_namespace_exists(call->catalog, space, &exists, err));
+    if (exists) return PF_OK;
+    PF_FAIL(err, PF_NOT_FOUND, "Namespace does not exist: %.*s",
+            PF_STR_ARG(rest_shown((struct pf_table_id){space, PF_STR_EMPTY}, call->arena)));
+}
+
+enum pf_code rest_answer_ids(struct rest_call *call, const pf_str *names, size_t count, struct pf_error *err) {
+    pf_str next;
+    size_t first, end;
+    PF_TRY(rest_page(call, names, count, &first, &end, &next, err));
+    struct pf_buf buf;
+    struct pf_json_out out;
+    pf_buf_init(&buf, MAX_LIST_BYTES);
+    pf_json_begin(&out, &buf);
+    pf_json_open_object(&out);
+    pf_json_key(&out, "identifiers");
+    pf_json_open_array(&out);
+    for (size_t i = first; i < end; i++) rest_put_id(&out, (struct pf_table_id){call->space, names[i]}, call->arena);
+    pf_json_close_array(&out);
+    if (next.len) pf_json_field_str(&out, "next-page-token", next);
+    pf_json_close_object(&out);
+    return rest_answer(call, &buf, err);
+}
+
 /* The level right below `parent`, or the empty string: ("a.b.c", "a") gives "a.b". */
 static pf_str child_of(pf_str space, pf_str parent) {
     size_t from = 0;
@@ -19,13 +45,8 @@ enum pf_code rest_list_namespaces(struct rest_call *call, struct pf_error *err) 
     pf_str text = pf_http_parameter(&call->request->query, "parent"), parent = PF_STR_EMPTY, *all, next;
     size_t count = 0, kept = 0, first, end;
     if (text.len) {
-        bool exists = false;
         PF_TRY(rest_space_from_text(text, call->arena, &parent, err));
-        PF_TRY(pf_catalog_namespace_exists(call->catalog, parent, &exists, err));
-        if (!exists) {
-            PF_FAIL(err, PF_NOT_FOUND, "Namespace does not exist: %.*s",
-                    PF_STR_ARG(rest_shown((struct pf_table_id){parent, PF_STR_EMPTY}, call->arena)));
-        }
+        PF_TRY(rest_need_namespace(call, parent, err));
     }
     PF_TRY(pf_catalog_list_namespaces(call->catalog, call->arena, &all, &count, err));
     for (size_t i = 0; i < count; i++) { /* sorted, so equal ones are neighbours, but for "a", "a-", "a.b" */
@@ -100,11 +121,8 @@ enum pf_code rest_load_namespace(struct rest_call *call, struct pf_error *err) {
 }
 
 enum pf_code rest_has_namespace(struct rest_call *call, struct pf_error *err) {
-    bool exists = false;
-    PF_TRY(pf_catalog_namespace_exists(call->catalog, call->space, &exists, err));
-    if (exists) return rest_answer_nothing(call);
-    PF_FAIL(err, PF_NOT_FOUND, "Namespace does not exist: %.*s",
-            PF_STR_ARG(rest_shown((struct pf_table_id){call->space, PF_STR_EMPTY}, call->arena)));
+    PF_TRY(rest_need_namespace(call, call->space, err));
+    return rest_answer_nothing(call);
 }
 
 enum pf_code rest_drop_namespace(struct rest_call *call, struct pf_error *err) {

@@ -57,6 +57,14 @@ enum pf_code rest_page(const struct rest_call *call, const pf_str *names, size_t
                        size_t *out_end, pf_str *out_next, struct pf_error *err) PF_MUST_CHECK;
 enum pf_code rest_need_body(const struct rest_call *call, struct pf_error *err) PF_MUST_CHECK;
 
+/* ---- shared by endpoints (iceberg_namespaces.c) ---- */
+
+/* PF_NOT_FOUND, with the protocol's message. */
+enum pf_code rest_need_namespace(struct rest_call *call, pf_str space, struct pf_error *err) PF_MUST_CHECK;
+/* A page of tables or views of the path's namespace. */
+enum pf_code rest_answer_ids(struct rest_call *call, const pf_str *names, size_t count, struct pf_error *err)
+    PF_MUST_CHECK;
+
 /* ---- endpoints ---- */
 
 enum pf_code rest_list_namespaces(struct rest_call *call, struct pf_error *err);

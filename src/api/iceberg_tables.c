@@ -5,35 +5,18 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-enum { MAX_LIST_BYTES = 64 << 20, MAX_TABLE_BYTES = 1 << 30 };
+enum { MAX_TABLE_BYTES = 1 << 30 };
 
 static struct pf_table_id id_of(const struct rest_call *call) {
     return (struct pf_table_id){call->space, call->name};
 }
 
 enum pf_code rest_list_tables(struct rest_call *call, struct pf_error *err) {
-    pf_str *names, next;
-    size_t count = 0, first, end;
-    bool exists = false;
-    PF_TRY(pf_catalog_namespace_exists(call->catalog, call->space, &exists, err));
-    if (!exists) {
-        PF_FAIL(err, PF_NOT_FOUND, "Namespace does not exist: %.*s",
-                PF_STR_ARG(rest_shown((struct pf_table_id){call->space, PF_STR_EMPTY}, call->arena)));
-    }
+    pf_str *names;
+    size_t count = 0;
+    PF_TRY(rest_need_namespace(call, call->space, err));
     PF_TRY(pf_catalog_list_tables(call->catalog, call->space, call->arena, &names, &count, err));
-    PF_TRY(rest_page(call, names, count, &first, &end, &next, err));
-    struct pf_buf buf;
-    struct pf_json_out out;
-    pf_buf_init(&buf, MAX_LIST_BYTES);
-    pf_json_begin(&out, &buf);
-    pf_json_open_object(&out);
-    pf_json_key(&out, "identifiers");
-    pf_json_open_array(&out);
-    for (size_t i = first; i < end; i++) rest_put_id(&out, (struct pf_table_id){call->space, names[i]}, call->arena);
-    pf_json_close_array(&out);
-    if (next.len) pf_json_field_str(&out, "next-page-token", next);
-    pf_json_close_object(&out);
-    return rest_answer(call, &buf, err);
+    return rest_answer_ids(call, names, count, err);
 }
 
 /* ---- answers with a table ---- */
@@ -168,11 +151,7 @@ enum pf_code rest_register_table(struct rest_call *call, struct pf_error *err) {
     PF_TRY(pf_json_need_str(call->body, "name", "request", &name, err));
     PF_TRY(pf_json_need_str(call->body, "metadata-location", "request", &location, err));
     PF_TRY(rest_name_in(name, call->arena, &id.name, err));
-    PF_TRY(pf_catalog_namespace_exists(call->catalog, id.space, &exists, err));
-    if (!exists) {
-        PF_FAIL(err, PF_NOT_FOUND, "Namespace does not exist: %.*s",
-                PF_STR_ARG(rest_shown((struct pf_table_id){id.space, PF_STR_EMPTY}, call->arena)));
-    }
+    PF_TRY(rest_need_namespace(call, id.space, err));
     bool is_overwrite = pf_json_get_bool(call->body, "overwrite", false);
     PF_TRY(pf_catalog_exists(call->catalog, id, &exists, err));
     if (exists && !is_overwrite) {
