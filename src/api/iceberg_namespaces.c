@@ -9,7 +9,7 @@ enum pf_code rest_need_namespace(struct rest_call *call, pf_str space, struct pf
     PF_TRY(pf_catalog_namespace_exists(call->catalog, space, &exists, err));
     if (exists) return PF_OK;
     PF_FAIL(err, PF_NOT_FOUND, "Namespace does not exist: %.*s",
-            PF_STR_ARG(rest_shown((struct pf_table_id){space, PF_STR_EMPTY}, call->arena)));
+            PF_STR_ARG(pf_rest_shown((struct pf_table_id){space, PF_STR_EMPTY}, call->arena)));
 }
 
 enum pf_code rest_answer_ids(struct rest_call *call, const pf_str *names, size_t count, struct pf_error *err) {
@@ -23,7 +23,7 @@ enum pf_code rest_answer_ids(struct rest_call *call, const pf_str *names, size_t
     pf_json_open_object(&out);
     pf_json_key(&out, "identifiers");
     pf_json_open_array(&out);
-    for (size_t i = first; i < end; i++) rest_put_id(&out, (struct pf_table_id){call->space, names[i]}, call->arena);
+    for (size_t i = first; i < end; i++) pf_rest_put_id(&out, (struct pf_table_id){call->space, names[i]}, call->arena);
     pf_json_close_array(&out);
     if (next.len) pf_json_field_str(&out, "next-page-token", next);
     pf_json_close_object(&out);
@@ -45,7 +45,7 @@ enum pf_code rest_list_namespaces(struct rest_call *call, struct pf_error *err) 
     pf_str text = pf_http_parameter(&call->request->query, "parent"), parent = PF_STR_EMPTY, *all, next;
     size_t count = 0, kept = 0, first, end;
     if (text.len) {
-        PF_TRY(rest_space_from_text(text, call->arena, &parent, err));
+        PF_TRY(pf_rest_space_from_text(text, call->arena, &parent, err));
         PF_TRY(rest_need_namespace(call, parent, err));
     }
     PF_TRY(pf_catalog_list_namespaces(call->catalog, call->arena, &all, &count, err));
@@ -63,7 +63,7 @@ enum pf_code rest_list_namespaces(struct rest_call *call, struct pf_error *err) 
     pf_json_open_object(&out);
     pf_json_key(&out, "namespaces");
     pf_json_open_array(&out);
-    for (size_t i = first; i < end; i++) rest_put_space(&out, all[i], call->arena);
+    for (size_t i = first; i < end; i++) pf_rest_put_space(&out, all[i], call->arena);
     pf_json_close_array(&out);
     if (next.len) pf_json_field_str(&out, "next-page-token", next);
     pf_json_close_object(&out);
@@ -80,7 +80,7 @@ static enum pf_code answer_namespace(struct rest_call *call, pf_str space, struc
     pf_json_begin(&out, &buf);
     pf_json_open_object(&out);
     pf_json_key(&out, "namespace");
-    rest_put_space(&out, space, call->arena);
+    pf_rest_put_space(&out, space, call->arena);
     pf_json_key(&out, "properties");
     pf_json_open_object(&out);
     for (size_t i = 0; i < count; i++) {
@@ -110,7 +110,7 @@ enum pf_code rest_create_namespace(struct rest_call *call, struct pf_error *err)
     size_t count = 0;
     pf_str space;
     PF_TRY(rest_need_body(call, err));
-    PF_TRY(rest_space_from_json(pf_json_get(call->body, "namespace"), call->arena, &space, err));
+    PF_TRY(pf_rest_space_from_json(pf_json_get(call->body, "namespace"), call->arena, &space, err));
     PF_TRY(read_properties(pf_json_get(call->body, "properties"), call->arena, &properties, &count, err));
     PF_TRY(pf_catalog_create_namespace(call->catalog, space, properties, count, err));
     return answer_namespace(call, space, err);

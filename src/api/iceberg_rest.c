@@ -122,12 +122,12 @@ static void put_not_found(struct rest_call *call, const struct endpoint *endpoin
     } else if (endpoint->subject == OF_VIEW) {
         if (id.name.len)
             message =
-                pf_arena_printf(call->arena, "View does not exist: %.*s", PF_STR_ARG(rest_shown(id, call->arena)));
+                pf_arena_printf(call->arena, "View does not exist: %.*s", PF_STR_ARG(pf_rest_shown(id, call->arena)));
         put_error(call, 404, "NoSuchViewException", message);
     } else {
         if (id.name.len)
             message =
-                pf_arena_printf(call->arena, "Table does not exist: %.*s", PF_STR_ARG(rest_shown(id, call->arena)));
+                pf_arena_printf(call->arena, "Table does not exist: %.*s", PF_STR_ARG(pf_rest_shown(id, call->arena)));
         put_error(call, 404, "NoSuchTableException", message);
     }
 }
@@ -225,11 +225,11 @@ static enum pf_code read_path(struct rest_call *call, pf_str space, pf_str name,
     pf_str text;
     if (space.len) {
         PF_TRY(decode(call, space, &text, err));
-        PF_TRY(rest_space_from_text(text, call->arena, &call->space, err));
+        PF_TRY(pf_rest_space_from_text(text, call->arena, &call->space, err));
     }
     if (name.len) {
         PF_TRY(decode(call, name, &text, err));
-        PF_TRY(rest_name_in(text, call->arena, &call->name, err));
+        PF_TRY(pf_rest_name_in(text, call->arena, &call->name, err));
     }
     return PF_OK;
 }

@@ -3,9 +3,7 @@
  *
  * Source: the protocol's OpenAPI document. Where it leaves room, answers are those of Iceberg's own reference server, since
  * all clients are tested against it. What no client may rely on (OAuth2 tokens, credentials) is not offered.
- *
- * Names: the catalog's names have no dots and no slashes, the protocol's may. Each level of a namespace, and each name,
- * is escaped (%2E), and the levels are joined by dots. */
+ */
 #ifndef PF_API_ICEBERG_REST_H
 #define PF_API_ICEBERG_REST_H
 
@@ -28,25 +26,6 @@ struct rest_call {
 };
 
 typedef enum pf_code (*rest_handler)(struct rest_call *call, struct pf_error *err);
-
-/* ---- iceberg_names.c ---- */
-
-/* A level or a name as the catalog has it. PF_INVALID if it is empty or too long. */
-enum pf_code rest_name_in(pf_str name, struct pf_arena *arena, pf_str *out_name, struct pf_error *err) PF_MUST_CHECK;
-pf_str rest_name_out(pf_str name, struct pf_arena *arena);
-/* A namespace from a JSON list of levels, and back. */
-enum pf_code rest_space_from_json(pf_json *levels, struct pf_arena *arena, pf_str *out_space, struct pf_error *err)
-    PF_MUST_CHECK;
-/* From levels that are separated by the byte 0x1F. */
-enum pf_code rest_space_from_text(pf_str text, struct pf_arena *arena, pf_str *out_space, struct pf_error *err)
-    PF_MUST_CHECK;
-void rest_put_space(struct pf_json_out *out, pf_str space, struct pf_arena *arena);
-/* {"namespace":[...],"name":...} both ways. */
-enum pf_code rest_id_from_json(pf_json *json, struct pf_arena *arena, struct pf_table_id *out_id, struct pf_error *err)
-    PF_MUST_CHECK;
-void rest_put_id(struct pf_json_out *out, struct pf_table_id id, struct pf_arena *arena);
-/* For messages: "ns1.ns2.table" as the client wrote it. */
-pf_str rest_shown(struct pf_table_id id, struct pf_arena *arena);
 
 /* ---- answers (iceberg_rest.c) ---- */
 

@@ -106,7 +106,7 @@ enum pf_code rest_create_table(struct rest_call *call, struct pf_error *err) {
     pf_str name, json;
     PF_TRY(rest_need_body(call, err));
     PF_TRY(pf_json_need_str(call->body, "name", "request", &name, err));
-    PF_TRY(rest_name_in(name, call->arena, &id.name, err));
+    PF_TRY(pf_rest_name_in(name, call->arena, &id.name, err));
     bool is_staged = pf_json_get_bool(call->body, "stage-create", false);
     PF_TRY(pf_catalog_create_table(call->catalog, id, call->body, is_staged, call->arena, &table, err));
     if (!is_staged) return answer_stored(call, table, err);
@@ -136,8 +136,8 @@ enum pf_code rest_drop_table(struct rest_call *call, struct pf_error *err) {
 enum pf_code rest_rename_table(struct rest_call *call, struct pf_error *err) {
     struct pf_table_id from, to;
     PF_TRY(rest_need_body(call, err));
-    PF_TRY(rest_id_from_json(pf_json_get(call->body, "source"), call->arena, &from, err));
-    PF_TRY(rest_id_from_json(pf_json_get(call->body, "destination"), call->arena, &to, err));
+    PF_TRY(pf_rest_id_from_json(pf_json_get(call->body, "source"), call->arena, &from, err));
+    PF_TRY(pf_rest_id_from_json(pf_json_get(call->body, "destination"), call->arena, &to, err));
     PF_TRY(pf_catalog_rename(call->catalog, from, to, err));
     return rest_answer_nothing(call);
 }
@@ -150,17 +150,18 @@ enum pf_code rest_register_table(struct rest_call *call, struct pf_error *err) {
     PF_TRY(rest_need_body(call, err));
     PF_TRY(pf_json_need_str(call->body, "name", "request", &name, err));
     PF_TRY(pf_json_need_str(call->body, "metadata-location", "request", &location, err));
-    PF_TRY(rest_name_in(name, call->arena, &id.name, err));
+    PF_TRY(pf_rest_name_in(name, call->arena, &id.name, err));
     PF_TRY(rest_need_namespace(call, id.space, err));
     bool is_overwrite = pf_json_get_bool(call->body, "overwrite", false);
     PF_TRY(pf_catalog_exists(call->catalog, id, &exists, err));
     if (exists && !is_overwrite) {
-        PF_FAIL(err, PF_CONFLICT, "Table already exists: %.*s", PF_STR_ARG(rest_shown(id, call->arena)));
+        PF_FAIL(err, PF_CONFLICT, "Table already exists: %.*s", PF_STR_ARG(pf_rest_shown(id, call->arena)));
     }
     bool is_view = false;
     PF_TRY(pf_catalog_view_exists(call->catalog, id, &is_view, err));
     if (is_view) {
-        PF_FAIL(err, PF_CONFLICT, "View with same name already exists: %.*s", PF_STR_ARG(rest_shown(id, call->arena)));
+        PF_FAIL(err, PF_CONFLICT, "View with same name already exists: %.*s",
+                PF_STR_ARG(pf_rest_shown(id, call->arena)));
     }
     PF_TRY(pf_catalog_register(call->catalog, id, location, is_overwrite, err));
     PF_TRY(pf_catalog_load_exact(call->catalog, id, call->arena, &table, err));
@@ -182,7 +183,7 @@ enum pf_code rest_commit_transaction(struct rest_call *call, struct pf_error *er
     for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
         changes[each.index].requirements = pf_json_get(each.value, "requirements");
         changes[each.index].updates = pf_json_get(each.value, "updates");
-        PF_TRY(rest_id_from_json(pf_json_get(each.value, "identifier"), call->arena, &changes[each.index].id, err));
+        PF_TRY(pf_rest_id_from_json(pf_json_get(each.value, "identifier"), call->arena, &changes[each.index].id, err));
     }
     PF_TRY(pf_catalog_change_tables(call->catalog, changes, pf_json_count(list), err));
     return rest_answer_nothing(call);

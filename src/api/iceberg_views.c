@@ -38,7 +38,7 @@ enum pf_code rest_create_view(struct rest_call *call, struct pf_error *err) {
     pf_str name;
     PF_TRY(rest_need_body(call, err));
     PF_TRY(pf_json_need_str(call->body, "name", "request", &name, err));
-    PF_TRY(rest_name_in(name, call->arena, &id.name, err));
+    PF_TRY(pf_rest_name_in(name, call->arena, &id.name, err));
     PF_TRY(pf_catalog_create_view(call->catalog, id, call->body, call->arena, &view, err));
     return answer_view(call, view, err);
 }
@@ -74,8 +74,8 @@ enum pf_code rest_drop_view(struct rest_call *call, struct pf_error *err) {
 enum pf_code rest_rename_view(struct rest_call *call, struct pf_error *err) {
     struct pf_table_id from, to;
     PF_TRY(rest_need_body(call, err));
-    PF_TRY(rest_id_from_json(pf_json_get(call->body, "source"), call->arena, &from, err));
-    PF_TRY(rest_id_from_json(pf_json_get(call->body, "destination"), call->arena, &to, err));
+    PF_TRY(pf_rest_id_from_json(pf_json_get(call->body, "source"), call->arena, &from, err));
+    PF_TRY(pf_rest_id_from_json(pf_json_get(call->body, "destination"), call->arena, &to, err));
     PF_TRY(pf_catalog_rename_view(call->catalog, from, to, err));
     return rest_answer_nothing(call);
 }
@@ -87,7 +87,7 @@ enum pf_code rest_register_view(struct rest_call *call, struct pf_error *err) {
     PF_TRY(rest_need_body(call, err));
     PF_TRY(pf_json_need_str(call->body, "name", "request", &name, err));
     PF_TRY(pf_json_need_str(call->body, "metadata-location", "request", &location, err));
-    PF_TRY(rest_name_in(name, call->arena, &id.name, err));
+    PF_TRY(pf_rest_name_in(name, call->arena, &id.name, err));
     PF_TRY(pf_catalog_register_view(call->catalog, id, location, call->arena, &view, err));
     return answer_view(call, view, err);
 }

@@ -271,6 +271,28 @@ enum pf_code pf_catalog_rename_view(struct pf_catalog *catalog, struct pf_table_
 enum pf_code pf_catalog_drop_view(struct pf_catalog *catalog, struct pf_table_id id, struct pf_error *err)
     PF_MUST_CHECK;
 
+/* ---- names of the REST protocol ---- */
+
+/* The catalog's names have no dots and no slashes, the protocol's may: each level of a namespace, and each name, is
+ * escaped (%2E), and the levels are joined by dots. */
+
+/* A level or a name as the catalog has it. PF_INVALID if it is empty or too long. */
+enum pf_code pf_rest_name_in(pf_str name, struct pf_arena *arena, pf_str *out_name, struct pf_error *err) PF_MUST_CHECK;
+pf_str pf_rest_name_out(pf_str name, struct pf_arena *arena);
+/* A namespace from a JSON list of levels, and back. */
+enum pf_code pf_rest_space_from_json(pf_json *levels, struct pf_arena *arena, pf_str *out_space, struct pf_error *err)
+    PF_MUST_CHECK;
+/* From levels that are separated by the byte 0x1F. */
+enum pf_code pf_rest_space_from_text(pf_str text, struct pf_arena *arena, pf_str *out_space, struct pf_error *err)
+    PF_MUST_CHECK;
+void pf_rest_put_space(struct pf_json_out *out, pf_str space, struct pf_arena *arena);
+/* {"namespace":[...],"name":...} both ways. */
+enum pf_code pf_rest_id_from_json(pf_json *json, struct pf_arena *arena, struct pf_table_id *out_id,
+                                  struct pf_error *err) PF_MUST_CHECK;
+void pf_rest_put_id(struct pf_json_out *out, struct pf_table_id id, struct pf_arena *arena);
+/* For messages: "ns1.ns2.table" as the client wrote it. */
+pf_str pf_rest_shown(struct pf_table_id id, struct pf_arena *arena);
+
 struct pf_catalog_stats {
     int64_t pointer_reads, object_reads, cache_hits, cache_bytes, cache_entries, commit_retries;
 };

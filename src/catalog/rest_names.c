@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "api/iceberg_rest.h"
+#include "catalog/catalog.h"
 
 #include <string.h>
 
@@ -9,7 +9,7 @@ static bool needs_escape(unsigned char c) {
     return c == '%' || c == '.' || c == '/' || c < 0x20 || c == 0x7f;
 }
 
-enum pf_code rest_name_in(pf_str name, struct pf_arena *arena, pf_str *out_name, struct pf_error *err) {
+enum pf_code pf_rest_name_in(pf_str name, struct pf_arena *arena, pf_str *out_name, struct pf_error *err) {
     static const char digits[] = "0123456789ABCDEF";
     struct pf_buf buf;
     if (!name.len) PF_FAIL(err, PF_INVALID, "a name is empty");
@@ -38,7 +38,7 @@ static int hex_value(char c) {
                                   : -1;
 }
 
-pf_str rest_name_out(pf_str name, struct pf_arena *arena) {
+pf_str pf_rest_name_out(pf_str name, struct pf_arena *arena) {
     char *text = pf_arena_alloc(arena, name.len + 1);
     size_t length = 0;
     for (size_t i = 0; i < name.len; i++) {
@@ -56,13 +56,13 @@ pf_str rest_name_out(pf_str name, struct pf_arena *arena) {
 
 static enum pf_code add_level(pf_str level, struct pf_arena *arena, pf_str *space, struct pf_error *err) {
     pf_str name;
-    PF_TRY(rest_name_in(level, arena, &name, err));
+    PF_TRY(pf_rest_name_in(level, arena, &name, err));
     *space = space->len ? pf_arena_printf(arena, "%.*s.%.*s", PF_STR_ARG(*space), PF_STR_ARG(name)) : name;
     if (space->len > MAX_SPACE_BYTES) PF_FAIL(err, PF_INVALID, "a namespace is longer than %d bytes", MAX_SPACE_BYTES);
     return PF_OK;
 }
 
-enum pf_code rest_space_from_json(pf_json *levels, struct pf_arena *arena, pf_str *out_space, struct pf_error *err) {
+enum pf_code pf_rest_space_from_json(pf_json *levels, struct pf_arena *arena, pf_str *out_space, struct pf_error *err) {
     *out_space = PF_STR_EMPTY;
     if (!yyjson_is_arr(levels) || !pf_json_count(levels)) {
         PF_FAIL(err, PF_INVALID,
@@ -75,7 +75,7 @@ enum pf_code rest_space_from_json(pf_json *levels, struct pf_arena *arena, pf_st
     return PF_OK;
 }
 
-enum pf_code rest_space_from_text(pf_str text, struct pf_arena *arena, pf_str *out_space, struct pf_error *err) {
+enum pf_code pf_rest_space_from_text(pf_str text, struct pf_arena *arena, pf_str *out_space, struct pf_error *err) {
     pf_str rest = text, level;
     *out_space = PF_STR_EMPTY;
     if (!text.len) PF_FAIL(err, PF_INVALID, "the namespace is empty");
@@ -83,31 +83,31 @@ enum pf_code rest_space_from_text(pf_str text, struct pf_arena *arena, pf_str *o
     return PF_OK;
 }
 
-void rest_put_space(struct pf_json_out *out, pf_str space, struct pf_arena *arena) {
+void pf_rest_put_space(struct pf_json_out *out, pf_str space, struct pf_arena *arena) {
     pf_str rest = space, level;
     pf_json_open_array(out);
-    while (pf_str_next(&rest, '.', &level)) pf_json_put_str(out, rest_name_out(level, arena));
+    while (pf_str_next(&rest, '.', &level)) pf_json_put_str(out, pf_rest_name_out(level, arena));
     pf_json_close_array(out);
 }
 
-enum pf_code rest_id_from_json(pf_json *json, struct pf_arena *arena, struct pf_table_id *out_id,
-                               struct pf_error *err) {
+enum pf_code pf_rest_id_from_json(pf_json *json, struct pf_arena *arena, struct pf_table_id *out_id,
+                                  struct pf_error *err) {
     pf_str name;
     PF_TRY(pf_json_need_str(json, "name", "identifier", &name, err));
-    PF_TRY(rest_name_in(name, arena, &out_id->name, err));
-    return rest_space_from_json(pf_json_get(json, "namespace"), arena, &out_id->space, err);
+    PF_TRY(pf_rest_name_in(name, arena, &out_id->name, err));
+    return pf_rest_space_from_json(pf_json_get(json, "namespace"), arena, &out_id->space, err);
 }
 
-void rest_put_id(struct pf_json_out *out, struct pf_table_id id, struct pf_arena *arena) {
+void pf_rest_put_id(struct pf_json_out *out, struct pf_table_id id, struct pf_arena *arena) {
     pf_json_open_object(out);
     pf_json_key(out, "namespace");
-    rest_put_space(out, id.space, arena);
-    pf_json_field_str(out, "name", rest_name_out(id.name, arena));
+    pf_rest_put_space(out, id.space, arena);
+    pf_json_field_str(out, "name", pf_rest_name_out(id.name, arena));
     pf_json_close_object(out);
 }
 
-pf_str rest_shown(struct pf_table_id id, struct pf_arena *arena) {
-    pf_str space = rest_name_out(id.space, arena);
+pf_str pf_rest_shown(struct pf_table_id id, struct pf_arena *arena) {
+    pf_str space = pf_rest_name_out(id.space, arena);
     if (!id.name.len) return space;
-    return pf_arena_printf(arena, "%.*s.%.*s", PF_STR_ARG(space), PF_STR_ARG(rest_name_out(id.name, arena)));
+    return pf_arena_printf(arena, "%.*s.%.*s", PF_STR_ARG(space), PF_STR_ARG(pf_rest_name_out(id.name, arena)));
 }
