@@ -271,3 +271,35 @@ bool pf_deleted_rows_has(const struct pf_deleted_rows *rows, int64_t position, s
 int64_t pf_deleted_rows_count(const struct pf_deleted_rows *rows) {
     return rows->row_count;
 }
+
+/* ---- into a set that grows ---- */
+
+static void add_bits(struct pf_row_set *set, const struct chunk *chunk, int64_t base) {
+    for (uint32_t i = 0; i < BITMAP_BYTES; i++) {
+        for (uint32_t bit = 0; chunk->data[i] >> bit; bit++) {
+            if (chunk->data[i] >> bit & 1) pf_row_set_add(set, base + 8 * (int64_t)i + bit);
+        }
+    }
+}
+
+static void add_runs(struct pf_row_set *set, const struct chunk *chunk, int64_t base) {
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        uint32_t first = get_u16(chunk->data + 4 * (size_t)i), more = get_u16(chunk->data + 4 * (size_t)i + 2);
+        for (uint32_t k = 0; k <= more; k++) pf_row_set_add(set, base + first + k);
+    }
+}
+
+void pf_row_set_add_deleted(struct pf_row_set *set, const struct pf_deleted_rows *rows) {
+    for (size_t c = 0; c < rows->chunk_count; c++) {
+        const struct chunk *chunk = &rows->chunks[c];
+        int64_t base = (int64_t)(chunk->key << 16);
+        if (chunk->kind == CHUNK_BITMAP) {
+            add_bits(set, chunk, base);
+        } else if (chunk->kind == CHUNK_RUNS) {
+            add_runs(set, chunk, base);
+        } else {
+            for (uint32_t i = 0; i < chunk->count; i++)
+                pf_row_set_add(set, base + get_u16(chunk->data + 2 * (size_t)i));
+        }
+    }
+}

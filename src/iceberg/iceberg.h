@@ -500,22 +500,30 @@ enum pf_code pf_data_file_set_stats(struct pf_data_file *file, const struct pf_t
                                     const struct pf_stats_text *stats, size_t count, struct pf_arena *arena,
                                     struct pf_error *err) PF_MUST_CHECK;
 
-struct pf_append {
-    const struct pf_table_metadata *metadata;
-    pf_str metadata_path; /* of `metadata`: goes to the metadata log; empty for a table just created and not stored */
-    const struct pf_manifest_list *manifests; /* of the current snapshot; NULL if it has none */
-    /* path, size_bytes, record_count, format, columns, and partition of the default spec are used; content is data */
-    const struct pf_data_file *files;
-    size_t file_count;
-    /* Replace: these (all live entries of the current snapshot, read with columns.all) are deleted. */
-    bool is_replace;
-    const struct pf_data_file *replaced;
-    size_t replaced_count;
-    int64_t snapshot_id, now_ms;
-    pf_str commit_uuid, metadata_uuid; /* in the names of new objects */
-    const struct pf_property *summary; /* more for the snapshot's summary, e.g. engine-name */
-    size_t summary_count;
+/* A mutable set of row positions of one data file. */
+struct pf_row_set;
+struct pf_row_set *pf_row_set_new(struct pf_arena *arena);
+/* True if the position was not in it. Positions are at most PF_MAX_ROW_POSITION, else false and `pf_row_set_failed`. */
+#define PF_MAX_ROW_POSITION (((int64_t)1 << 40) - 1)
+bool pf_row_set_add(struct pf_row_set *set, int64_t position);
+bool pf_row_set_has(const struct pf_row_set *set, int64_t position);
+int64_t pf_row_set_count(const struct pf_row_set *set);
+bool pf_row_set_failed(const struct pf_row_set *set); /* a position was negative or too large */
+/* The first position in the set from `from` on; -1: there is none. */
+int64_t pf_row_set_next(const struct pf_row_set *set, int64_t from);
+/* Adds all of them: an older deletion vector of the same file. */
+void pf_row_set_add_deleted(struct pf_row_set *set, const struct pf_deleted_rows *rows);
+/* The blob "deletion-vector-v1" with these rows. */
+pf_str pf_deletion_vector_write(const struct pf_row_set *set, struct pf_arena *arena);
+
+struct pf_puffin_vector {
+    pf_str blob, referenced_data_file;
+    int64_t cardinality;
+    int64_t out_offset; /* set: where it lies in the file; its length is that of the blob */
 };
+/* A Puffin file of deletion vectors, with its footer. */
+enum pf_code pf_puffin_write(struct pf_puffin_vector *vectors, size_t count, struct pf_arena *arena, pf_str *out_file,
+                             struct pf_error *err) PF_MUST_CHECK;
 
 struct pf_object {
     pf_str path, bytes;
@@ -530,8 +538,54 @@ struct pf_commit {
         *expired_metadata_paths; /* to be deleted after the commit (write.metadata.delete-after-commit.enabled) */
     size_t expired_metadata_count;
 };
+/* What the next snapshot of a table changes. Files are told by their path, deletion vectors by their place in it too. */
+struct pf_change {
+    const struct pf_table_metadata *metadata;
+    pf_str metadata_path; /* of `metadata`: goes to the metadata log; empty for a table just created and not stored */
+    const struct pf_manifest_list *manifests; /* of the current snapshot; NULL if it has none */
+    /* By manifest: what pf_change_reads asked for, read with columns.all; NULL for the others. */
+    const struct pf_manifest *const *contents;
+    /* New data files and delete files, with spec_id, partition, path, size_bytes, record_count, columns; format empty:
+     * Parquet. Sequence numbers and row ids are set by readers. */
+    const struct pf_data_file *added;
+    size_t added_count;
+    const struct pf_data_file *removed; /* live entries of the current snapshot, delete files too */
+    size_t removed_count;
+    bool is_rewrite;              /* the rows of the table stay the same: operation "replace" */
+    int64_t data_sequence_number; /* of added data files whose rows are older (rewrites); 0: that of the snapshot */
+    int64_t snapshot_id, now_ms;
+    pf_str commit_uuid, metadata_uuid; /* in the names of new objects */
+    const struct pf_property *summary; /* more for the snapshot's summary, e.g. engine-name */
+    size_t summary_count;
+};
+/* Which manifests have to be read: those that may have removed files, and small ones that are to be merged (table
+ * properties commit.manifest-merge.enabled, commit.manifest.min-count-to-merge, commit.manifest.target-size-bytes).
+ * `out_reads`: one a manifest of the list. */
+void pf_change_reads(const struct pf_change *change, struct pf_arena *arena, bool **out_reads);
 /* Makes the next snapshot. After a lost race call it again with the new current metadata: nothing of it is stored yet.
- * PF_UNSUPPORTED for tables that aren't v2. */
+ * PF_CONFLICT: a removed file is not in the table. PF_UNSUPPORTED: delete files in a version 1 table, position delete
+ * files in a version 3 table, deletion vectors in an older one. */
+enum pf_code pf_iceberg_change(const struct pf_change *change, struct pf_arena *arena, struct pf_commit *out_commit,
+                               struct pf_error *err) PF_MUST_CHECK;
+
+struct pf_append {
+    const struct pf_table_metadata *metadata;
+    pf_str metadata_path;
+    const struct pf_manifest_list *manifests;
+    /* path, size_bytes, record_count, format, columns, and partition of the default spec are used; content is data */
+    const struct pf_data_file *files;
+    size_t file_count;
+    /* Replace: these (all live entries of the current snapshot, read with columns.all) are deleted. */
+    bool is_replace;
+    const struct pf_data_file *replaced;
+    size_t replaced_count;
+    int64_t snapshot_id, now_ms;
+    pf_str commit_uuid, metadata_uuid; /* in the names of new objects */
+    const struct pf_property *summary; /* more for the snapshot's summary, e.g. engine-name */
+    size_t summary_count;
+};
+
+/* pf_iceberg_change with data files of the default spec, whose small manifests are left as they are. */
 enum pf_code pf_iceberg_append(const struct pf_append *append, struct pf_arena *arena, struct pf_commit *out_commit,
                                struct pf_error *err) PF_MUST_CHECK;
 

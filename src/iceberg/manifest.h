@@ -16,6 +16,7 @@ enum manifest_field {
     FIELD_PARTITION = 102,
     FIELD_RECORD_COUNT = 103,
     FIELD_FILE_SIZE = 104,
+    FIELD_BLOCK_SIZE = 105,
     FIELD_COLUMN_SIZES = 108,
     FIELD_VALUE_COUNTS = 109,
     FIELD_NULL_COUNTS = 110,
@@ -68,15 +69,24 @@ struct manifest_write {
     enum pf_manifest_content content;
     pf_str path;
     int64_t snapshot_id, sequence_number; /* of the commit that writes it */
+    int64_t
+        data_sequence_number; /* of ADDED data files whose rows are older than the commit; 0: they inherit its own */
 };
-/* ADDED entries leave their sequence numbers to be inherited, others carry theirs. */
+/* In the form of the table's format version. ADDED entries leave their sequence numbers and row ids to be inherited,
+ * others carry theirs. */
 enum pf_code manifest_write(const struct manifest_write *write, const struct pf_data_file *files, size_t count,
                             struct pf_arena *arena, pf_str *out_bytes, struct pf_manifest_file *out_file,
                             struct pf_error *err) PF_MUST_CHECK;
 
-/* `parent_id` -1: none. */
-enum pf_code manifest_list_write(const struct pf_manifest_list *list, int64_t snapshot_id, int64_t parent_id,
-                                 int64_t sequence_number, struct pf_arena *arena, pf_str *out_bytes,
+struct manifest_list_write {
+    int format_version;
+    int64_t snapshot_id, parent_id /* -1: none */, sequence_number;
+    int64_t first_row_id; /* version 3: of the snapshot */
+};
+/* Version 3: data manifests without a first row id get theirs here, in `list` too; `*out_next_row_id` is the first one that
+ * is left then. `list` is changed in no other way. */
+enum pf_code manifest_list_write(struct pf_manifest_list *list, const struct manifest_list_write *write,
+                                 struct pf_arena *arena, pf_str *out_bytes, int64_t *out_next_row_id,
                                  struct pf_error *err) PF_MUST_CHECK;
 
 /* Summaries of the partition values of files, by position of the spec's fields. */

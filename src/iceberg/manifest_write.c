@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Manifests and manifest lists of format version 2. Names, ids, defaults and the order of fields are those of Iceberg's
- * Java library: other readers look at all of them. */
+/* Manifests of format versions 1 to 3. Names, ids, defaults and the order of fields are those of Iceberg's Java library:
+ * other readers look at all of them. What a version has not is left out, as there: version 1 knows no sequence numbers
+ * and no delete files, version 3 adds row ids and where a deletion vector lies. */
 #include "iceberg/manifest.h"
 #include "iceberg/schema.h"
 #include "iceberg/transform.h"
 
 #include <string.h>
 
-enum { MAX_SCHEMA_BYTES = 64 << 20, MAX_FIXED_NAMES = 64 };
+enum {
+    MAX_SCHEMA_BYTES = 64 << 20,
+    MAX_FIXED_NAMES = 64,
+    UNUSED_BLOCK_BYTES = 64 << 20 /* version 1 requires a number that nobody reads; Java writes this one */
+};
 
 /* ---- the Avro schema ---- */
 
@@ -119,21 +124,15 @@ static void put_partition_schema(const struct manifest_write *write, struct pf_a
     pf_buf_printf(out, "]},\"field-id\":%d},", FIELD_PARTITION);
 }
 
-static void put_entry_schema(const struct manifest_write *write, struct pf_arena *arena, struct pf_buf *out) {
-    pf_buf_put_cstr(out, "{\"type\":\"record\",\"name\":\"manifest_entry\",\"fields\":[");
-    put_field(out, "status", "int", FIELD_STATUS);
-    put_optional(out, "snapshot_id", "\"long\"", FIELD_SNAPSHOT_ID);
-    pf_buf_put_char(out, ',');
-    put_optional(out, "sequence_number", "\"long\"", FIELD_SEQUENCE_NUMBER);
-    pf_buf_put_char(out, ',');
-    put_optional(out, "file_sequence_number", "\"long\"", FIELD_FILE_SEQUENCE_NUMBER);
-    pf_buf_put_cstr(out, ",{\"name\":\"data_file\",\"type\":{\"type\":\"record\",\"name\":\"r2\",\"fields\":[");
-    put_field(out, "content", "int", FIELD_CONTENT);
+static void put_file_schema(const struct manifest_write *write, struct pf_arena *arena, struct pf_buf *out) {
+    int version = write->metadata->format_version;
+    if (version > 1) put_field(out, "content", "int", FIELD_CONTENT);
     put_field(out, "file_path", "string", FIELD_FILE_PATH);
     put_field(out, "file_format", "string", FIELD_FILE_FORMAT);
     put_partition_schema(write, arena, out);
     put_field(out, "record_count", "long", FIELD_RECORD_COUNT);
     put_field(out, "file_size_in_bytes", "long", FIELD_FILE_SIZE);
+    if (version == 1) put_field(out, "block_size_in_bytes", "long", FIELD_BLOCK_SIZE);
     put_map(out, "column_sizes", FIELD_COLUMN_SIZES, 117, "long");
     put_map(out, "value_counts", FIELD_VALUE_COUNTS, 119, "long");
     put_map(out, "null_value_counts", FIELD_NULL_COUNTS, 121, "long");
@@ -145,11 +144,42 @@ static void put_entry_schema(const struct manifest_write *write, struct pf_arena
     put_optional(out, "split_offsets", "{\"type\":\"array\",\"items\":\"long\",\"element-id\":133}",
                  FIELD_SPLIT_OFFSETS);
     pf_buf_put_char(out, ',');
-    put_optional(out, "equality_ids", "{\"type\":\"array\",\"items\":\"int\",\"element-id\":136}", FIELD_EQUALITY_IDS);
-    pf_buf_put_char(out, ',');
+    if (version > 1) {
+        put_optional(out, "equality_ids", "{\"type\":\"array\",\"items\":\"int\",\"element-id\":136}",
+                     FIELD_EQUALITY_IDS);
+        pf_buf_put_char(out, ',');
+    }
     put_optional(out, "sort_order_id", "\"int\"", FIELD_SORT_ORDER_ID);
-    pf_buf_put_char(out, ',');
-    put_optional(out, "referenced_data_file", "\"string\"", FIELD_REFERENCED_DATA_FILE);
+    if (version >= 3) {
+        pf_buf_put_char(out, ',');
+        put_optional(out, "first_row_id", "\"long\"", FIELD_FIRST_ROW_ID);
+    }
+    if (version > 1) {
+        pf_buf_put_char(out, ',');
+        put_optional(out, "referenced_data_file", "\"string\"", FIELD_REFERENCED_DATA_FILE);
+    }
+    if (version >= 3) {
+        pf_buf_put_char(out, ',');
+        put_optional(out, "content_offset", "\"long\"", FIELD_CONTENT_OFFSET);
+        pf_buf_put_char(out, ',');
+        put_optional(out, "content_size_in_bytes", "\"long\"", FIELD_CONTENT_SIZE);
+    }
+}
+
+static void put_entry_schema(const struct manifest_write *write, struct pf_arena *arena, struct pf_buf *out) {
+    pf_buf_put_cstr(out, "{\"type\":\"record\",\"name\":\"manifest_entry\",\"fields\":[");
+    put_field(out, "status", "int", FIELD_STATUS);
+    if (write->metadata->format_version == 1) {
+        pf_buf_printf(out, "{\"name\":\"snapshot_id\",\"type\":\"long\",\"field-id\":%d}", FIELD_SNAPSHOT_ID);
+    } else {
+        put_optional(out, "snapshot_id", "\"long\"", FIELD_SNAPSHOT_ID);
+        pf_buf_put_char(out, ',');
+        put_optional(out, "sequence_number", "\"long\"", FIELD_SEQUENCE_NUMBER);
+        pf_buf_put_char(out, ',');
+        put_optional(out, "file_sequence_number", "\"long\"", FIELD_FILE_SEQUENCE_NUMBER);
+    }
+    pf_buf_put_cstr(out, ",{\"name\":\"data_file\",\"type\":{\"type\":\"record\",\"name\":\"r2\",\"fields\":[");
+    put_file_schema(write, arena, out);
     pf_buf_printf(out, "]},\"field-id\":%d}]}", FIELD_DATA_FILE);
 }
 
@@ -233,31 +263,24 @@ static void put_stat_map(struct pf_buf *out, const struct pf_data_file *file, in
     avro_put_long(out, 0);
 }
 
-static void put_lists(struct pf_buf *out, const struct pf_data_file *file) {
+static void put_offsets(struct pf_buf *out, const struct pf_data_file *file) {
     avro_put_long(out, file->split_offset_count > 0);
-    if (file->split_offset_count) {
-        avro_put_long(out, (int64_t)file->split_offset_count);
-        for (size_t i = 0; i < file->split_offset_count; i++) avro_put_long(out, file->split_offsets[i]);
-        avro_put_long(out, 0);
-    }
-    avro_put_long(out, file->equality_id_count > 0);
-    if (file->equality_id_count) {
-        avro_put_long(out, (int64_t)file->equality_id_count);
-        for (size_t i = 0; i < file->equality_id_count; i++) avro_put_long(out, file->equality_ids[i]);
-        avro_put_long(out, 0);
-    }
+    if (!file->split_offset_count) return;
+    avro_put_long(out, (int64_t)file->split_offset_count);
+    for (size_t i = 0; i < file->split_offset_count; i++) avro_put_long(out, file->split_offsets[i]);
+    avro_put_long(out, 0);
 }
 
-static enum pf_code put_entry(const struct manifest_write *write, const struct pf_data_file *file, struct pf_buf *out,
-                              struct pf_error *err) {
-    bool is_added = file->status == PF_ENTRY_ADDED;
-    avro_put_long(out, file->status);
-    put_optional_long(out, true, is_added ? write->snapshot_id : file->snapshot_id);
-    put_optional_long(out, !is_added && file->sequence_number >= 0, file->sequence_number);
-    put_optional_long(out, !is_added && file->file_sequence_number >= 0, file->file_sequence_number);
-    avro_put_long(out, file->content);
-    avro_put_bytes(out, file->path);
-    avro_put_bytes(out, file->format);
+static void put_equality_ids(struct pf_buf *out, const struct pf_data_file *file) {
+    avro_put_long(out, file->equality_id_count > 0);
+    if (!file->equality_id_count) return;
+    avro_put_long(out, (int64_t)file->equality_id_count);
+    for (size_t i = 0; i < file->equality_id_count; i++) avro_put_long(out, file->equality_ids[i]);
+    avro_put_long(out, 0);
+}
+
+static enum pf_code put_partition(const struct manifest_write *write, const struct pf_data_file *file,
+                                  struct pf_buf *out, struct pf_error *err) {
     if (file->partition_count != write->spec->field_count) {
         PF_FAIL(err, PF_INVALID, "file '%.*s' has %zu partition values, spec %d of the table has %zu fields",
                 PF_STR_ARG(file->path), file->partition_count, write->spec->id, write->spec->field_count);
@@ -269,8 +292,38 @@ static enum pf_code put_entry(const struct manifest_write *write, const struct p
                     PF_STR_ARG(field->name));
         }
     }
+    return PF_OK;
+}
+
+/* What all versions but the first have in front of the file. */
+static void put_sequence_numbers(const struct manifest_write *write, const struct pf_data_file *file,
+                                 struct pf_buf *out) {
+    bool is_added = file->status == PF_ENTRY_ADDED;
+    bool is_older = is_added && file->content == PF_FILE_DATA && write->data_sequence_number > 0;
+    int64_t number = is_older ? write->data_sequence_number : file->sequence_number;
+    put_optional_long(out, is_older || (!is_added && number >= 0), number);
+    put_optional_long(out, !is_added && file->file_sequence_number >= 0, file->file_sequence_number);
+}
+
+static enum pf_code put_entry(const struct manifest_write *write, const struct pf_data_file *file, struct pf_buf *out,
+                              struct pf_error *err) {
+    int version = write->metadata->format_version;
+    bool is_added = file->status == PF_ENTRY_ADDED;
+    int64_t snapshot_id = is_added ? write->snapshot_id : file->snapshot_id;
+    avro_put_long(out, file->status);
+    if (version == 1) {
+        avro_put_long(out, snapshot_id);
+    } else {
+        put_optional_long(out, true, snapshot_id);
+        put_sequence_numbers(write, file, out);
+        avro_put_long(out, file->content);
+    }
+    avro_put_bytes(out, file->path);
+    avro_put_bytes(out, file->format);
+    PF_TRY(put_partition(write, file, out, err));
     avro_put_long(out, file->record_count);
     avro_put_long(out, file->size_bytes);
+    if (version == 1) avro_put_long(out, UNUSED_BLOCK_BYTES);
     put_stat_map(out, file, FIELD_COLUMN_SIZES);
     put_stat_map(out, file, FIELD_VALUE_COUNTS);
     put_stat_map(out, file, FIELD_NULL_COUNTS);
@@ -278,9 +331,18 @@ static enum pf_code put_entry(const struct manifest_write *write, const struct p
     put_stat_map(out, file, FIELD_LOWER_BOUNDS);
     put_stat_map(out, file, FIELD_UPPER_BOUNDS);
     put_optional_bytes(out, file->key_metadata);
-    put_lists(out, file);
+    put_offsets(out, file);
+    if (version > 1) put_equality_ids(out, file);
     put_optional_long(out, file->sort_order_id >= 0, file->sort_order_id);
-    put_optional_bytes(out, file->referenced_data_file);
+    /* Rows of a new file get their ids from its manifest's place in the list. */
+    bool has_row_id = !is_added && file->content == PF_FILE_DATA && file->first_row_id >= 0;
+    if (version >= 3) put_optional_long(out, has_row_id, file->first_row_id);
+    if (version > 1) put_optional_bytes(out, file->referenced_data_file);
+    if (version >= 3) {
+        bool is_vector = file->content == PF_FILE_POSITION_DELETES && pf_str_equal(file->format, PF_STR("PUFFIN"));
+        put_optional_long(out, is_vector, file->content_offset);
+        put_optional_long(out, is_vector, file->content_size_bytes);
+    }
     return PF_OK;
 }
 
@@ -326,6 +388,8 @@ static void count_files(const struct manifest_write *write, const struct pf_data
     int64_t min_sequence = write->sequence_number;
     for (size_t i = 0; i < count; i++) {
         if (files[i].status == PF_ENTRY_ADDED) {
+            bool is_older = files[i].content == PF_FILE_DATA && write->data_sequence_number > 0;
+            if (is_older && write->data_sequence_number < min_sequence) min_sequence = write->data_sequence_number;
             out_file->added_files++;
             out_file->added_rows += files[i].record_count;
         } else if (files[i].status == PF_ENTRY_EXISTING) {
@@ -355,10 +419,11 @@ static size_t make_meta(const struct manifest_write *write, struct pf_arena *are
     pf_buf_clear(&buf);
     meta[2] = (struct avro_meta){PF_STR("schema-id"), pf_arena_printf(arena, "%d", schema->id)};
     meta[3] = (struct avro_meta){PF_STR("partition-spec-id"), pf_arena_printf(arena, "%d", write->spec->id)};
-    meta[4] = (struct avro_meta){PF_STR("format-version"), PF_STR("2")};
+    int version = write->metadata->format_version;
+    meta[4] = (struct avro_meta){PF_STR("format-version"), pf_arena_printf(arena, "%d", version)};
     meta[5] =
         (struct avro_meta){PF_STR("content"), write->content == PF_MANIFEST_DATA ? PF_STR("data") : PF_STR("deletes")};
-    return 6;
+    return version == 1 ? 5 : 6;
 }
 
 enum pf_code manifest_write(const struct manifest_write *write, const struct pf_data_file *files, size_t count,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The footer of a Puffin file: Magic, blobs …, Magic, FooterPayload, its size, Flags, Magic (Puffin spec). */
+/* Puffin files: Magic, blobs …, Magic, FooterPayload, its size, Flags, Magic (Puffin spec). */
 #include "base/json.h"
 #include "iceberg/iceberg.h"
 
 #include <lz4frame.h>
 #include <string.h>
 
-enum { MAGIC_BYTES = 4, TAIL_BYTES = 12, FLAG_COMPRESSED = 1, MAX_FOOTER_BYTES = 64 << 20 };
+enum { MAGIC_BYTES = 4, TAIL_BYTES = 12, FLAG_COMPRESSED = 1, MAX_FOOTER_BYTES = 64 << 20, MAX_FILE_BYTES = 1 << 30 };
+enum { ROW_POSITION_FIELD = 2147483545 }; /* the metadata column _pos */
 static const char MAGIC[MAGIC_BYTES] = {'P', 'F', 'A', '1'};
 
 static uint32_t get_u32(const char *bytes) {
@@ -92,4 +93,64 @@ enum pf_code pf_puffin_read(pf_str file, pf_str path, struct pf_arena *arena, st
     if (code != PF_OK) return pf_error_wrap(err, code, "Puffin file '%.*s'", PF_STR_ARG(path));
     *out_puffin = puffin;
     return PF_OK;
+}
+
+/* ---- writing ---- */
+
+static void put_vector(struct pf_json_out *json, const struct pf_puffin_vector *vector, struct pf_arena *arena) {
+    pf_json_open_object(json);
+    pf_json_field_str(json, "type", PF_STR("deletion-vector-v1"));
+    pf_json_key(json, "fields");
+    pf_json_open_array(json);
+    pf_json_put_i64(json, ROW_POSITION_FIELD);
+    pf_json_close_array(json);
+    pf_json_field_i64(json, "snapshot-id", -1); /* both are inherited from the manifest's entry */
+    pf_json_field_i64(json, "sequence-number", -1);
+    pf_json_field_i64(json, "offset", vector->out_offset);
+    pf_json_field_i64(json, "length", (int64_t)vector->blob.len);
+    pf_json_key(json, "properties");
+    pf_json_open_object(json);
+    pf_json_field_str(json, "referenced-data-file", vector->referenced_data_file);
+    pf_json_field_str(json, "cardinality", pf_arena_printf(arena, "%lld", (long long)vector->cardinality));
+    pf_json_close_object(json);
+    pf_json_close_object(json);
+}
+
+static void put_footer(struct pf_buf *out, const struct pf_puffin_vector *vectors, size_t count,
+                       struct pf_arena *arena) {
+    struct pf_json_out json;
+    pf_buf_put(out, MAGIC, MAGIC_BYTES);
+    size_t from = out->len;
+    pf_json_begin(&json, out);
+    pf_json_open_object(&json);
+    pf_json_key(&json, "blobs");
+    pf_json_open_array(&json);
+    for (size_t i = 0; i < count; i++) put_vector(&json, &vectors[i], arena);
+    pf_json_close_array(&json);
+    pf_json_key(&json, "properties");
+    pf_json_open_object(&json);
+    pf_json_field_str(&json, "created-by", PF_STR("PuffinDB"));
+    pf_json_close_object(&json);
+    pf_json_close_object(&json);
+    uint32_t size_bytes = (uint32_t)(out->len - from);
+    char tail[8] = {(char)size_bytes, (char)(size_bytes >> 8), (char)(size_bytes >> 16), (char)(size_bytes >> 24)};
+    pf_buf_put(out, tail, sizeof tail); /* and the flags: none */
+    pf_buf_put(out, MAGIC, MAGIC_BYTES);
+}
+
+enum pf_code pf_puffin_write(struct pf_puffin_vector *vectors, size_t count, struct pf_arena *arena, pf_str *out_file,
+                             struct pf_error *err) {
+    struct pf_buf out;
+    pf_str file;
+    pf_buf_init(&out, MAX_FILE_BYTES);
+    pf_buf_put(&out, MAGIC, MAGIC_BYTES);
+    for (size_t i = 0; i < count; i++) {
+        vectors[i].out_offset = (int64_t)out.len;
+        pf_buf_put_str(&out, vectors[i].blob);
+    }
+    put_footer(&out, vectors, count, arena);
+    enum pf_code code = pf_buf_finish(&out, "Puffin file", &file, err);
+    if (code == PF_OK) *out_file = pf_arena_str(arena, file);
+    pf_buf_clear(&out);
+    return code;
 }

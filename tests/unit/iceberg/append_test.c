@@ -199,10 +199,8 @@ TEST(what_cannot_be_appended_to_is_refused) {
     struct pf_append append = {.metadata = first.metadata, .files = &one_file, .file_count = 1, .snapshot_id = 0};
     CHECK_FAILS(pf_iceberg_append(&append, test->arena, &commit, &test->err), PF_INVALID, "snapshot id 0");
     append.snapshot_id = 4;
-    first.metadata->format_version = 1;
-    CHECK_FAILS(pf_iceberg_append(&append, test->arena, &commit, &test->err), PF_UNSUPPORTED, "upgrade it");
-    first.metadata->format_version = 3;
-    CHECK_FAILS(pf_iceberg_append(&append, test->arena, &commit, &test->err), PF_UNSUPPORTED, "version 3");
+    first.metadata->format_version = 4;
+    CHECK_FAILS(pf_iceberg_append(&append, test->arena, &commit, &test->err), PF_UNSUPPORTED, "version 4");
     first.metadata->format_version = 2;
     struct pf_data_file nameless = {.record_count = 1};
     append.files = &nameless;

@@ -266,8 +266,10 @@ TEST(lists_survive_and_unknown_counts_stay_positive) {
         {.path = PF_STR("/m1"), .added_files = -1, .existing_files = -1, .deleted_files = -1},
     };
     struct pf_manifest_list list = {files, 2}, again;
+    struct manifest_list_write write = {.format_version = 2, .snapshot_id = 9, .parent_id = -1, .sequence_number = 3};
     pf_str bytes;
-    CHECK_OK(manifest_list_write(&list, 9, -1, 3, test->arena, &bytes, &test->err));
+    int64_t next_row_id;
+    CHECK_OK(manifest_list_write(&list, &write, test->arena, &bytes, &next_row_id, &test->err));
     CHECK_OK(pf_manifest_list_read(bytes, PF_STR("l"), test->arena, &again, &test->err));
     CHECK_UINT(again.count, 2);
     CHECK_INT(again.manifests[0].content, PF_MANIFEST_DELETES);
