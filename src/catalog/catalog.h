@@ -207,6 +207,32 @@ enum pf_code pf_catalog_replace(struct pf_catalog *catalog, const struct pf_tabl
                                 const struct pf_data_file *files, size_t file_count, struct pf_arena *arena,
                                 struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
 
+/* What follows from rows that a statement found: files that come and files that go. */
+struct pf_rows_change {
+    const struct pf_data_file *added; /* data and delete files with spec_id and partition; durable already */
+    size_t added_count;
+    const struct pf_data_file *removed; /* live entries of the state that was read, delete files too */
+    size_t removed_count;
+    bool is_rewrite;              /* as in pf_change */
+    int64_t data_sequence_number; /* likewise */
+    /* Which commits of others are conflicts (conflicts.c has Iceberg's names). */
+    const pf_str *needed_files; /* paths of data files with rows that added delete files delete */
+    size_t needed_count;
+    bool minds_deleted_files; /* a needed file that was deleted: the change brings its rows back elsewhere */
+    bool minds_new_deletes;   /* rows that were looked at and are deleted by now */
+    bool minds_new_data;      /* new rows that would have been looked at: serializable isolation */
+    const struct pf_predicate *predicates; /* what was looked at; none: all */
+    size_t predicate_count;
+    const struct pf_property *summary; /* more for the snapshot's summary */
+    size_t summary_count;
+};
+/* Commits it behind whatever others committed meanwhile, if that is no conflict. `table` is the state that was read.
+ * Codes as of pf_catalog_append; PF_CONFLICT also for what the rules above forbid: then the statement may be run anew
+ * on the table as it is. */
+enum pf_code pf_catalog_change_rows(struct pf_catalog *catalog, const struct pf_table *table,
+                                    const struct pf_rows_change *change, struct pf_arena *arena,
+                                    struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+
 /* Where the next data files of the table go: keys "<prefix>/<anything>". PF_UNSUPPORTED if that lies outside the
  * store (a registered table is read-only then). */
 enum pf_code pf_table_data_prefix(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,

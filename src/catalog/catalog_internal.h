@@ -104,7 +104,12 @@ enum pf_code catalog_finish_rename(struct pf_catalog *catalog, struct pf_table_i
                                    const struct catalog_pointer *pointer, struct pf_error *err) PF_MUST_CHECK;
 pf_str catalog_pointer_key(const struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena);
 
-/* ---- commits (commit.c) ---- */
+/* ---- commits (conflicts.c, commit.c) ---- */
+
+/* PF_CONFLICT: what others did since `read` was the table's state makes the change wrong. */
+enum pf_code catalog_check_conflicts(struct pf_catalog *catalog, const struct pf_table *read,
+                                     const struct pf_table *now, const struct pf_rows_change *change,
+                                     struct pf_arena *arena, struct pf_error *err) PF_MUST_CHECK;
 
 /* Makes an object of a commit durable. PF_UNSUPPORTED if it lies outside the store. */
 enum pf_code catalog_put_object(struct pf_catalog *catalog, const struct pf_table *table, pf_str path, pf_str bytes,

@@ -24,7 +24,8 @@ struct change {
     const struct pf_data_file *files;
     size_t file_count;
     bool is_replace;
-    const struct pf_mark *mark; /* NULL: none */
+    const struct pf_mark *mark;        /* NULL: none */
+    const struct pf_rows_change *rows; /* NULL: files are appended or replace all */
 };
 
 void catalog_pause_before_retry(struct pf_catalog *catalog, int attempt) {
@@ -187,6 +188,55 @@ static enum pf_code read_live_files(const struct change *change, const struct pf
     return PF_OK;
 }
 
+/* Reads the manifests that `next` needs. */
+static enum pf_code read_contents(const struct change *change, const struct pf_table *base, struct pf_arena *arena,
+                                  struct pf_change *next, struct pf_error *err) {
+    const struct pf_manifest_list *list = next->manifests;
+    bool *reads;
+    int read_count = 0;
+    pf_change_reads(next, arena, &reads);
+    const struct pf_manifest_file **files = PF_ARENA_ARRAY(arena, const struct pf_manifest_file *, list->count);
+    const struct catalog_manifest **manifests = PF_ARENA_ARRAY(arena, const struct catalog_manifest *, list->count);
+    const struct pf_manifest **contents = PF_ARENA_ARRAY(arena, const struct pf_manifest *, list->count);
+    struct catalog_manifests_wanted wanted = {files, list->count, {.all = true}, {.all = true}};
+    for (size_t i = 0; i < list->count; i++) files[i] = reads[i] ? &list->manifests[i] : NULL;
+    PF_TRY(catalog_get_manifests(change->catalog, base, &wanted, arena, manifests, &read_count, err));
+    for (size_t i = 0; i < list->count; i++) contents[i] = manifests[i] ? &manifests[i]->manifest : NULL;
+    next->contents = contents;
+    return PF_OK;
+}
+
+static enum pf_code make_rows_commit(const struct change *change, const struct pf_table *base, struct pf_arena *arena,
+                                     struct pf_commit *out_commit, struct pf_error *err) {
+    const struct pf_rows_change *rows = change->rows;
+    struct pf_property *summary = PF_ARENA_ARRAY(arena, struct pf_property, rows->summary_count + 1);
+    summary[0] = (struct pf_property){PF_STR("engine-name"), PF_STR("puffindb")};
+    for (size_t i = 0; i < rows->summary_count; i++) summary[i + 1] = rows->summary[i];
+    struct pf_change next = {
+        .metadata = base->metadata,
+        .metadata_path = base->metadata_path,
+        .added = rows->added,
+        .added_count = rows->added_count,
+        .removed = rows->removed,
+        .removed_count = rows->removed_count,
+        .is_rewrite = rows->is_rewrite,
+        .data_sequence_number = rows->data_sequence_number,
+        .snapshot_id = pf_id_random_i63(),
+        .now_ms = pf_clock_wall_ms(),
+        .commit_uuid = pf_id_uuid(arena),
+        .metadata_uuid = pf_id_uuid(arena),
+        .summary = summary,
+        .summary_count = rows->summary_count + 1,
+    };
+    struct pf_table current = *base;
+    current.snapshot = pf_table_metadata_current_snapshot(base->metadata);
+    if (current.snapshot) {
+        PF_TRY(catalog_get_manifest_list(change->catalog, &current, arena, &next.manifests, err));
+        PF_TRY(read_contents(change, &current, arena, &next, err));
+    }
+    return pf_iceberg_change(&next, arena, out_commit, err);
+}
+
 static enum pf_code make_commit(const struct change *change, const struct pf_table *base, struct pf_arena *arena,
                                 struct pf_commit *out_commit, struct pf_error *err) {
     struct pf_property summary[2] = {{PF_STR("engine-name"), PF_STR("puffindb")}};
@@ -225,9 +275,12 @@ static enum pf_code try_once(const struct change *change, struct pf_arena *arena
         PF_TRY(pf_catalog_load_exact(change->catalog, change->table->id, arena, &now, err));
         PF_TRY(check_is_same(change->table, now, err));
         PF_TRY(check_mark(change, now, err));
+        if (change->rows)
+            PF_TRY(catalog_check_conflicts(change->catalog, change->table, now, change->rows, arena, err));
         base = now;
     }
-    enum pf_code code = make_commit(change, base, arena, &commit, err);
+    enum pf_code code = change->rows ? make_rows_commit(change, base, arena, &commit, err)
+                                     : make_commit(change, base, arena, &commit, err);
     if (code != PF_OK) return pf_error_wrap(err, code, "commit to %.*s", PF_STR_ARG(base->full_name));
     PF_TRY(put_objects(change->catalog, base, &commit, err));
     code = catalog_publish(change->catalog, base, &commit, err);
@@ -294,5 +347,12 @@ enum pf_code pf_catalog_replace(struct pf_catalog *catalog, const struct pf_tabl
                             .files = files,
                             .file_count = file_count,
                             .is_replace = table->metadata_path.len > 0};
+    return commit_change(&change, arena, out_table, err);
+}
+
+enum pf_code pf_catalog_change_rows(struct pf_catalog *catalog, const struct pf_table *table,
+                                    const struct pf_rows_change *rows, struct pf_arena *arena,
+                                    struct pf_table **out_table, struct pf_error *err) {
+    struct change change = {.catalog = catalog, .table = table, .rows = rows};
     return commit_change(&change, arena, out_table, err);
 }
