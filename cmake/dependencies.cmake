@@ -29,6 +29,7 @@ function(external_from_prefix name library)
 endfunction()
 
 external_from_pkg_config(curl       libcurl       libcurl4-openssl-dev)
+external_from_pkg_config(deflate    libdeflate    libdeflate-dev)
 external_from_pkg_config(edit       libedit       libedit-dev)
 external_from_pkg_config(lz4        liblz4        liblz4-dev)
 external_from_pkg_config(microhttpd libmicrohttpd libmicrohttpd-dev)

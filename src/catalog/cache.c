@@ -120,7 +120,7 @@ struct cached *cache_acquire(struct cache *cache, enum cached_kind kind, pf_str 
 }
 
 struct cached *cache_add(struct cache *cache, enum cached_kind kind, pf_str path, struct pf_arena *arena,
-                         const void *value) {
+                         const void *value, size_t more_bytes) {
     struct cached *entry = PF_ARENA_NEW(arena, struct cached);
     *entry = (struct cached){.value = value,
                              .cache = cache,
@@ -129,7 +129,7 @@ struct cached *cache_add(struct cache *cache, enum cached_kind kind, pf_str path
                              .path = pf_arena_str(arena, path),
                              .references = 1,
                              .is_listed = true};
-    entry->size_bytes = (int64_t)pf_arena_used(arena);
+    entry->size_bytes = (int64_t)(pf_arena_used(arena) + more_bytes);
     pthread_mutex_lock(&cache->locked.mutex);
     struct cached *there = find_locked(cache, kind, path), *unused = NULL;
     if (there) {
@@ -161,6 +161,11 @@ void cache_release(void *cached) {
     pthread_mutex_unlock(&cache->locked.mutex);
     if (is_unused) free_entry(entry);
     if (is_last) destroy(cache);
+}
+
+const void *cache_hold(struct cached *entry, struct pf_arena *arena) {
+    pf_arena_defer(arena, cache_release, entry);
+    return entry->value;
 }
 
 void cache_get_stats(struct cache *cache, int64_t *out_hits, int64_t *out_bytes, int64_t *out_entries) {

@@ -30,9 +30,12 @@ struct cache *cache_free(struct cache *cache);
 
 /* NULL: not there. */
 struct cached *cache_acquire(struct cache *cache, enum cached_kind kind, pf_str path);
-/* Takes `arena`, which holds `value`. If somebody else was faster, gives that entry and frees the arena. */
+/* Takes `arena`, which holds `value`; `more_bytes`: what it keeps alive besides. If somebody else was faster, gives that
+ * entry and frees the arena. */
 struct cached *cache_add(struct cache *cache, enum cached_kind kind, pf_str path, struct pf_arena *arena,
-                         const void *value);
+                         const void *value, size_t more_bytes);
+/* The entry is released when the arena is freed. */
+const void *cache_hold(struct cached *entry, struct pf_arena *arena);
 /* Takes `void *` so that it can be deferred to an arena. */
 void cache_release(void *cached);
 

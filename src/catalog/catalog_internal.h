@@ -56,6 +56,10 @@ struct catalog_place {
 enum pf_code catalog_locate(struct pf_catalog *catalog, pf_str uri, struct pf_arena *arena,
                             struct catalog_place *out_place, struct pf_error *err) PF_MUST_CHECK;
 
+/* Its bytes as they are stored. */
+enum pf_code catalog_read_object(struct pf_catalog *catalog, pf_str uri, struct pf_arena *arena, pf_str *out_bytes,
+                                 struct pf_error *err) PF_MUST_CHECK;
+
 /* Decoded objects, from the cache or read; each is held until `arena` is freed. */
 enum pf_code catalog_get_metadata(struct pf_catalog *catalog, pf_str path, struct pf_arena *arena,
                                   const struct pf_table_metadata **out_metadata, struct pf_error *err) PF_MUST_CHECK;
@@ -74,7 +78,8 @@ struct catalog_manifest {
     struct catalog_place *places;  /* of its files, those of deleted entries left empty */
     struct pf_error *place_errors; /* NULL: all were found; else by file, code PF_OK for those that were */
 };
-/* `out_manifests[i]` stays NULL for what is not wanted. Reads several at once. `out_read_count`: fetched. */
+/* `out_manifests[i]` stays NULL for what is not wanted. Reads several at once (read_manifests.c). `out_read_count`:
+ * fetched. */
 enum pf_code catalog_get_manifests(struct pf_catalog *catalog, const struct pf_table *table,
                                    const struct catalog_manifests_wanted *wanted, struct pf_arena *arena,
                                    const struct catalog_manifest **out_manifests, int *out_read_count,

@@ -52,8 +52,30 @@ struct avro_cursor {
 
 struct avro_cursor avro_cursor_over(pf_str bytes);
 void avro_fail(struct avro_cursor *cursor, const char *why);
-int64_t avro_take_long(struct avro_cursor *cursor); /* zigzag varint */
-pf_str avro_take_bytes(struct avro_cursor *cursor); /* length and bytes */
+int64_t avro_take_wide_long(struct avro_cursor *cursor);
+/* A zigzag varint. One and two bytes, which is nearly all that manifests have, are read where they are asked for. */
+static inline int64_t avro_take_long(struct avro_cursor *cursor) {
+    const unsigned char *at = cursor->at;
+    if (cursor->end - at < 2 || (at[0] & at[1] & 0x80)) return avro_take_wide_long(cursor);
+    uint64_t number = at[0];
+    cursor->at = at + 1;
+    if (number & 0x80) {
+        number = (number & 0x7f) | (uint64_t)at[1] << 7;
+        cursor->at = at + 2;
+    }
+    return (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
+}
+/* Length and bytes. */
+static inline pf_str avro_take_bytes(struct avro_cursor *cursor) {
+    int64_t length = avro_take_long(cursor);
+    if (length < 0 || length > cursor->end - cursor->at) {
+        avro_fail(cursor, length < 0 ? "a negative length" : "data ends too early");
+        return PF_STR("");
+    }
+    pf_str bytes = {(const char *)cursor->at, (size_t)length};
+    cursor->at += length;
+    return bytes;
+}
 void avro_skip(struct avro_cursor *cursor, const struct avro_type *type);
 
 /* Values through the writer's type, unions with null included. NULL gives false (and 0, empty). */
@@ -61,8 +83,16 @@ bool avro_take_i64(struct avro_cursor *cursor, const struct avro_type *type, int
 bool avro_take_bool(struct avro_cursor *cursor, const struct avro_type *type, bool *out_value);
 /* string, bytes, fixed */
 bool avro_take_str(struct avro_cursor *cursor, const struct avro_type *type, pf_str *out_bytes);
+const struct avro_type *avro_take_union(struct avro_cursor *cursor, const struct avro_type *type);
 /* Leaves the cursor at the value: NULL if it is null, else the branch's type. */
-const struct avro_type *avro_take_branch(struct avro_cursor *cursor, const struct avro_type *type);
+static inline const struct avro_type *avro_take_branch(struct avro_cursor *cursor, const struct avro_type *type) {
+    if (type->kind == AVRO_UNION) return avro_take_union(cursor, type);
+    return type->kind == AVRO_NULL || cursor->failed ? NULL : type;
+}
+
+/* Items that are a number, and a number or bytes: Avro has no maps with integer keys. `*out_is_bytes`: of the values. */
+bool avro_is_pair(const struct avro_type *item, bool *out_is_bytes);
+void avro_skip_pairs(struct avro_cursor *cursor, size_t count, bool is_bytes);
 
 /* Items of an array block by block: while ((n = avro_take_block(cursor))) for each of n: ...; counts that are negative
  * (followed by a size) are handled, and none is above the bytes left. 0: the end, or failed. */
@@ -79,15 +109,28 @@ struct avro_file {
     pf_str sync;
     struct avro_cursor rest; /* the blocks */
     size_t unpacked_bytes;   /* so far, against a limit per file */
-    struct pf_buf *scratch;  /* may be set after opening: packed blocks are unpacked there, not into the arena */
 };
 enum pf_code avro_file_open(pf_str bytes, struct pf_arena *arena, struct avro_file *out_file, struct pf_error *err)
     PF_MUST_CHECK;
 pf_str avro_file_meta(const struct avro_file *file, pf_str key); /* empty: not there */
-/* The next block, unpacked into the arena, or into the file's scratch, where it lasts until the next one.
- * `*out_count` 0: the end. */
+/* The next block, unpacked into the arena. `*out_count` 0: the end. */
 enum pf_code avro_file_next_block(struct avro_file *file, struct pf_arena *arena, size_t *out_count,
                                   struct avro_cursor *out_cursor, struct pf_error *err) PF_MUST_CHECK;
+
+/* The same in two steps, for blocks that several threads unpack. */
+struct avro_block {
+    size_t count; /* of records; not checked yet */
+    pf_str packed;
+};
+/* The next block as it lies in the file. `out_block->count` 0: the end. */
+enum pf_code avro_file_next_packed(struct avro_file *file, struct avro_block *out_block, struct pf_error *err)
+    PF_MUST_CHECK;
+/* Over the scratch, where it lasts until the next one, or right over the file if that is not compressed. At most
+ * `max_bytes`. */
+enum pf_code avro_block_open(const struct avro_block *block, enum codec codec, size_t max_bytes, struct pf_buf *scratch,
+                             struct avro_cursor *out_cursor, struct pf_error *err) PF_MUST_CHECK;
+/* What the blocks of one file may unpack to in all. */
+#define AVRO_MAX_FILE_BYTES ((size_t)2 << 30)
 
 /* ---- writing ---- */
 

@@ -5,7 +5,7 @@
 
 /* The limits are far above any sane manifest: 8 MB is Iceberg's target size, packed. */
 enum { MAX_DEPTH = 64, MAX_META = 10000, SYNC_BYTES = 16, MIN_STEPS = 4096 };
-static const size_t MAX_BLOCK_BYTES = (size_t)512 << 20, MAX_FILE_BYTES = (size_t)2 << 30;
+static const size_t MAX_BLOCK_BYTES = (size_t)512 << 20;
 
 /* ---- the cursor ---- */
 
@@ -23,12 +23,8 @@ static size_t left(const struct avro_cursor *cursor) {
     return (size_t)(cursor->end - cursor->at);
 }
 
-int64_t avro_take_long(struct avro_cursor *cursor) {
+int64_t avro_take_wide_long(struct avro_cursor *cursor) {
     uint64_t number = 0;
-    if (cursor->at < cursor->end && *cursor->at < 0x80) { /* nearly always */
-        unsigned char byte = *cursor->at++;
-        return (int64_t)(byte >> 1) ^ -(int64_t)(byte & 1);
-    }
     for (int shift = 0; shift < 70; shift += 7) {
         if (cursor->at == cursor->end) {
             avro_fail(cursor, "data ends too early");
@@ -51,15 +47,6 @@ static pf_str take_raw(struct avro_cursor *cursor, uint64_t size_bytes) {
     pf_str bytes = pf_str_from((const char *)cursor->at, (size_t)size_bytes);
     cursor->at += size_bytes;
     return bytes;
-}
-
-pf_str avro_take_bytes(struct avro_cursor *cursor) {
-    int64_t length = avro_take_long(cursor);
-    if (length < 0) {
-        avro_fail(cursor, "a negative length");
-        return PF_STR("");
-    }
-    return take_raw(cursor, (uint64_t)length);
 }
 
 size_t avro_take_block(struct avro_cursor *cursor) {
@@ -86,7 +73,7 @@ size_t avro_take_block(struct avro_cursor *cursor) {
     return (size_t)count;
 }
 
-const struct avro_type *avro_take_branch(struct avro_cursor *cursor, const struct avro_type *type) {
+const struct avro_type *avro_take_union(struct avro_cursor *cursor, const struct avro_type *type) {
     for (int depth = 0; type->kind == AVRO_UNION; depth++) {
         int64_t branch = avro_take_long(cursor);
         if (branch < 0 || (uint64_t)branch >= type->field_count || depth > MAX_DEPTH) {
@@ -102,24 +89,46 @@ static bool is_number(const struct avro_type *type) {
     return type->kind == AVRO_INT || type->kind == AVRO_LONG;
 }
 
-/* Items of a number and a number or bytes, which is what statistics are: most of what is skipped in a manifest. */
-static bool is_pair(const struct avro_type *item) {
+bool avro_is_pair(const struct avro_type *item, bool *out_is_bytes) {
     if (item->kind != AVRO_RECORD || item->field_count != 2 || !is_number(item->fields[0].type)) return false;
     const struct avro_type *value = item->fields[1].type;
-    return is_number(value) || value->kind == AVRO_BYTES || value->kind == AVRO_STRING;
+    *out_is_bytes = value->kind == AVRO_BYTES || value->kind == AVRO_STRING;
+    return *out_is_bytes || is_number(value);
 }
 
-static void skip_pairs(struct avro_cursor *cursor, const struct avro_type *item) {
-    bool is_numbers = is_number(item->fields[1].type);
-    for (size_t count = avro_take_block(cursor); count > 0; count = avro_take_block(cursor)) {
-        for (size_t i = 0; i < count && !cursor->failed; i++) {
-            avro_take_long(cursor);
-            if (is_numbers) {
-                avro_take_long(cursor);
-            } else {
-                avro_take_bytes(cursor);
-            }
-        }
+/* A number ends with its only byte below 0x80, so eight bytes are looked at together. */
+static void skip_numbers(struct avro_cursor *cursor, size_t count) {
+    const uint64_t high_bits = 0x8080808080808080u, ones = 0x0101010101010101u;
+    const unsigned char *at = cursor->at, *end = cursor->end;
+    while (end - at >= 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        size_t ends = (size_t)(((~word & high_bits) >> 7) * ones >> 56);
+        if (ends >= count) break; /* the last one is found byte by byte */
+        count -= ends;
+        at += 8;
+    }
+    for (; count > 0 && at < end; at++) count -= *at < 0x80;
+    cursor->at = at;
+    if (count > 0) avro_fail(cursor, "data ends too early");
+}
+
+void avro_skip_pairs(struct avro_cursor *cursor, size_t count, bool is_bytes) {
+    const unsigned char *at = cursor->at;
+    size_t i = 0;
+    if (!is_bytes) {
+        skip_numbers(cursor, 2 * count);
+        return;
+    }
+    /* A key and a length of one byte each, as nearly all are. */
+    for (; i < count && cursor->end - at >= 2 && !((at[0] | at[1]) & 0x80) && !(at[1] & 1); i++) {
+        if (cursor->end - at - 2 < at[1] >> 1) break;
+        at += 2 + (at[1] >> 1);
+    }
+    cursor->at = at;
+    for (; i < count && !cursor->failed; i++) {
+        avro_take_long(cursor);
+        avro_take_bytes(cursor);
     }
 }
 
@@ -129,6 +138,7 @@ static void skip_at_depth(struct avro_cursor *cursor, const struct avro_type *ty
         return;
     }
     cursor->steps_left--;
+    bool is_bytes;
     switch (type->kind) {
     case AVRO_NULL: break;
     case AVRO_BOOLEAN: take_raw(cursor, 1); break;
@@ -142,8 +152,10 @@ static void skip_at_depth(struct avro_cursor *cursor, const struct avro_type *ty
     case AVRO_FIXED: take_raw(cursor, type->size); break;
     case AVRO_ARRAY:
     case AVRO_MAP:
-        if (type->kind == AVRO_ARRAY && is_pair(type->fields[0].type)) {
-            skip_pairs(cursor, type->fields[0].type);
+        if (type->kind == AVRO_ARRAY && avro_is_pair(type->fields[0].type, &is_bytes)) {
+            for (size_t count = avro_take_block(cursor); count > 0; count = avro_take_block(cursor)) {
+                avro_skip_pairs(cursor, count, is_bytes);
+            }
             break;
         }
         for (size_t count = avro_take_block(cursor); count > 0; count = avro_take_block(cursor)) {
@@ -244,42 +256,50 @@ pf_str avro_file_meta(const struct avro_file *file, pf_str key) {
     return PF_STR_EMPTY;
 }
 
-static enum pf_code unpack(struct avro_file *file, pf_str packed, struct pf_arena *arena, pf_str *out_bytes,
-                           struct pf_error *err) {
-    size_t max = MAX_FILE_BYTES - file->unpacked_bytes;
-    if (max > MAX_BLOCK_BYTES) max = MAX_BLOCK_BYTES;
-    if (!file->scratch || file->codec == CODEC_NULL) {
-        PF_TRY(codec_decompress(file->codec, packed, max, arena, out_bytes, err));
-    } else {
-        pf_buf_reset(file->scratch);
-        file->scratch->max_bytes = max;
-        PF_TRY(codec_decompress_into(file->codec, packed, file->scratch, err));
-        *out_bytes = pf_buf_view(file->scratch);
-    }
-    file->unpacked_bytes += out_bytes->len;
-    return PF_OK;
-}
-
-enum pf_code avro_file_next_block(struct avro_file *file, struct pf_arena *arena, size_t *out_count,
-                                  struct avro_cursor *out_cursor, struct pf_error *err) {
+enum pf_code avro_file_next_packed(struct avro_file *file, struct avro_block *out_block, struct pf_error *err) {
     struct avro_cursor *rest = &file->rest;
-    int64_t count = 0;
-    pf_str unpacked = PF_STR("");
-    while (count == 0) { /* empty blocks are allowed */
-        if (rest->at == rest->end) {
-            *out_count = 0;
-            return PF_OK;
-        }
-        count = avro_take_long(rest);
-        pf_str packed = avro_take_bytes(rest);
+    *out_block = (struct avro_block){0};
+    while (out_block->count == 0) { /* empty blocks are allowed */
+        if (rest->at == rest->end) return PF_OK;
+        int64_t count = avro_take_long(rest);
+        out_block->packed = avro_take_bytes(rest);
         pf_str sync = take_raw(rest, SYNC_BYTES);
         if (count < 0) avro_fail(rest, "a negative number of records");
         if (rest->failed) PF_FAIL(err, PF_CORRUPT, "Avro block: %s", rest->failed);
         if (!pf_str_equal(sync, file->sync)) PF_FAIL(err, PF_CORRUPT, "Avro block: the sync marker is wrong");
-        PF_TRY(unpack(file, packed, arena, &unpacked, err));
+        out_block->count = (size_t)count;
     }
-    if ((uint64_t)count > unpacked.len) PF_FAIL(err, PF_CORRUPT, "Avro block: more records than bytes");
+    return PF_OK;
+}
+
+static enum pf_code set_cursor(const struct avro_block *block, pf_str unpacked, struct avro_cursor *out_cursor,
+                               struct pf_error *err) {
+    if (block->count > unpacked.len) PF_FAIL(err, PF_CORRUPT, "Avro block: more records than bytes");
     *out_cursor = avro_cursor_over(unpacked);
-    *out_count = (size_t)count;
+    return PF_OK;
+}
+
+enum pf_code avro_block_open(const struct avro_block *block, enum codec codec, size_t max_bytes, struct pf_buf *scratch,
+                             struct avro_cursor *out_cursor, struct pf_error *err) {
+    if (codec == CODEC_NULL) return set_cursor(block, block->packed, out_cursor, err);
+    pf_buf_reset(scratch);
+    scratch->max_bytes = max_bytes < MAX_BLOCK_BYTES ? max_bytes : MAX_BLOCK_BYTES;
+    PF_TRY(codec_decompress_into(codec, block->packed, scratch, err));
+    return set_cursor(block, pf_buf_view(scratch), out_cursor, err);
+}
+
+enum pf_code avro_file_next_block(struct avro_file *file, struct pf_arena *arena, size_t *out_count,
+                                  struct avro_cursor *out_cursor, struct pf_error *err) {
+    struct avro_block block;
+    pf_str unpacked = PF_STR("");
+    size_t max = AVRO_MAX_FILE_BYTES - file->unpacked_bytes;
+    PF_TRY(avro_file_next_packed(file, &block, err));
+    if (block.count) {
+        if (max > MAX_BLOCK_BYTES) max = MAX_BLOCK_BYTES;
+        PF_TRY(codec_decompress(file->codec, block.packed, max, arena, &unpacked, err));
+        file->unpacked_bytes += unpacked.len;
+        PF_TRY(set_cursor(&block, unpacked, out_cursor, err));
+    }
+    *out_count = block.count;
     return PF_OK;
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "iceberg/codec.h"
 
+#include <libdeflate.h>
 #include <snappy-c.h>
-#include <string.h>
-#include <zlib.h>
 #include <zstd.h>
 
-enum { RAW_DEFLATE = -15, GZIP_OR_ZLIB = 15 + 32, DEFLATE_LEVEL = 6, FIRST_GUESS = 4, MIN_STEP_BYTES = 16 << 10 };
+enum { DEFLATE_LEVEL = 6, FIRST_GUESS = 4, MIN_STEP_BYTES = 16 << 10 };
 
 enum pf_code codec_from_name(pf_str name, enum codec *out_codec, struct pf_error *err) {
     static const struct {
@@ -33,29 +32,37 @@ static size_t grow_output(struct pf_buf *out, size_t input_bytes) {
     return step && pf_buf_reserve(out, step) ? step : 0;
 }
 
-static enum pf_code run_inflate(z_stream *stream, pf_str bytes, struct pf_buf *out, struct pf_error *err) {
-    stream->next_in = (unsigned char *)(uintptr_t)bytes.ptr;
-    stream->avail_in = (unsigned)bytes.len;
-    for (;;) {
-        size_t room = grow_output(out, bytes.len);
-        if (room == 0) PF_FAIL(err, PF_TOO_LARGE, "more than %zu bytes when decompressed", out->max_bytes);
-        if (room > UINT32_MAX) room = UINT32_MAX;
-        stream->next_out = (unsigned char *)out->ptr + out->len;
-        stream->avail_out = (unsigned)room;
-        int result = inflate(stream, Z_NO_FLUSH);
-        out->len += room - stream->avail_out;
-        if (result == Z_STREAM_END) return PF_OK;
-        if (result != Z_OK) PF_FAIL(err, PF_CORRUPT, "inflate: %s", stream->msg ? stream->msg : "data ends too early");
-        if (stream->avail_in == 0 && stream->avail_out != 0) PF_FAIL(err, PF_CORRUPT, "inflate: data ends too early");
+/* Deflate does not say how much it unpacks to: the room that the buffer has by now is tried first, then twice as much. */
+static enum pf_code inflate_with(struct libdeflate_decompressor *decompressor, bool is_gzip, pf_str bytes,
+                                 struct pf_buf *out, struct pf_error *err) {
+    size_t most = out->max_bytes - out->len, room = out->capacity > out->len ? out->capacity - out->len : 0;
+    const void *input = bytes.len ? bytes.ptr : "";
+    if (room < bytes.len * FIRST_GUESS) room = bytes.len * FIRST_GUESS;
+    if (room < MIN_STEP_BYTES) room = MIN_STEP_BYTES;
+    for (;; room *= 2) {
+        size_t unpacked = 0;
+        if (room > most) room = most;
+        char *at = pf_buf_reserve(out, room ? room : 1);
+        if (!at) PF_FAIL(err, PF_TOO_LARGE, "more than %zu bytes when decompressed", out->max_bytes);
+        enum libdeflate_result result =
+            is_gzip ? libdeflate_gzip_decompress_ex(decompressor, input, bytes.len, at, room, NULL, &unpacked)
+                    : libdeflate_deflate_decompress_ex(decompressor, input, bytes.len, at, room, NULL, &unpacked);
+        if (result == LIBDEFLATE_SUCCESS) {
+            out->len += unpacked;
+            return PF_OK;
+        }
+        if (result != LIBDEFLATE_INSUFFICIENT_SPACE) {
+            PF_FAIL(err, PF_CORRUPT, "inflate: the data is damaged or ends too early");
+        }
+        if (room == most) PF_FAIL(err, PF_TOO_LARGE, "more than %zu bytes when decompressed", out->max_bytes);
     }
 }
 
-static enum pf_code inflate_all(pf_str bytes, int window_bits, struct pf_buf *out, struct pf_error *err) {
-    z_stream stream = {0};
-    if (bytes.len > UINT32_MAX) PF_FAIL(err, PF_TOO_LARGE, "%zu compressed bytes", bytes.len);
-    if (inflateInit2(&stream, window_bits) != Z_OK) PF_FAIL(err, PF_NO_MEMORY, "inflateInit2");
-    enum pf_code code = run_inflate(&stream, bytes, out, err);
-    inflateEnd(&stream);
+static enum pf_code inflate_all(pf_str bytes, bool is_gzip, struct pf_buf *out, struct pf_error *err) {
+    struct libdeflate_decompressor *decompressor = libdeflate_alloc_decompressor();
+    if (!decompressor) PF_FAIL(err, PF_NO_MEMORY, "libdeflate_alloc_decompressor");
+    enum pf_code code = inflate_with(decompressor, is_gzip, bytes, out, err);
+    libdeflate_free_decompressor(decompressor);
     return code;
 }
 
@@ -73,7 +80,7 @@ static enum pf_code unsnap(pf_str bytes, struct pf_buf *out, struct pf_error *er
     out->len += size_bytes;
     uint32_t expected = 0;
     for (size_t i = block.len; i < bytes.len; i++) expected = expected << 8 | (unsigned char)bytes.ptr[i];
-    if (crc32_z(0, (const unsigned char *)room, size_bytes) != expected) PF_FAIL(err, PF_CORRUPT, "snappy: checksum");
+    if (libdeflate_crc32(0, room, size_bytes) != expected) PF_FAIL(err, PF_CORRUPT, "snappy: checksum");
     return PF_OK;
 }
 
@@ -104,8 +111,8 @@ static enum pf_code unzstd(pf_str bytes, struct pf_buf *out, struct pf_error *er
 
 enum pf_code codec_decompress_into(enum codec codec, pf_str bytes, struct pf_buf *out, struct pf_error *err) {
     switch (codec) {
-    case CODEC_DEFLATE: return inflate_all(bytes, RAW_DEFLATE, out, err);
-    case CODEC_GZIP: return inflate_all(bytes, GZIP_OR_ZLIB, out, err);
+    case CODEC_DEFLATE: return inflate_all(bytes, false, out, err);
+    case CODEC_GZIP: return inflate_all(bytes, true, out, err);
     case CODEC_SNAPPY: return unsnap(bytes, out, err);
     case CODEC_ZSTANDARD: return unzstd(bytes, out, err);
     case CODEC_NULL: break;
@@ -130,23 +137,13 @@ enum pf_code codec_decompress(enum codec codec, pf_str bytes, size_t max_bytes, 
 }
 
 enum pf_code codec_deflate(pf_str bytes, struct pf_buf *out, struct pf_error *err) {
-    z_stream stream = {0};
-    if (bytes.len > UINT32_MAX / 2) PF_FAIL(err, PF_TOO_LARGE, "deflate %zu bytes", bytes.len);
-    if (deflateInit2(&stream, DEFLATE_LEVEL, Z_DEFLATED, RAW_DEFLATE, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-        PF_FAIL(err, PF_NO_MEMORY, "deflateInit2");
-    }
-    size_t bound = deflateBound(&stream, (unsigned long)bytes.len);
+    struct libdeflate_compressor *compressor = libdeflate_alloc_compressor(DEFLATE_LEVEL);
+    if (!compressor) PF_FAIL(err, PF_NO_MEMORY, "libdeflate_alloc_compressor");
+    size_t bound = libdeflate_deflate_compress_bound(compressor, bytes.len), packed = 0;
     char *room = pf_buf_reserve(out, bound);
-    int result = Z_BUF_ERROR;
-    if (room) {
-        stream.next_in = (unsigned char *)(uintptr_t)bytes.ptr;
-        stream.avail_in = (unsigned)bytes.len;
-        stream.next_out = (unsigned char *)room;
-        stream.avail_out = (unsigned)bound;
-        result = deflate(&stream, Z_FINISH);
-        out->len += bound - stream.avail_out;
-    }
-    deflateEnd(&stream);
-    if (result != Z_STREAM_END) PF_FAIL(err, PF_TOO_LARGE, "deflate: over %zu bytes", out->max_bytes);
+    if (room) packed = libdeflate_deflate_compress(compressor, bytes.len ? bytes.ptr : "", bytes.len, room, bound);
+    libdeflate_free_compressor(compressor);
+    if (packed == 0) PF_FAIL(err, PF_TOO_LARGE, "deflate: over %zu bytes", out->max_bytes);
+    out->len += packed;
     return PF_OK;
 }

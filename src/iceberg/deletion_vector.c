@@ -7,9 +7,9 @@
  * the spec's "Deletion Vectors" for what is around it. */
 #include "iceberg/iceberg.h"
 
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum {
     COOKIE_NO_RUNS = 12346,
@@ -176,7 +176,7 @@ enum pf_code pf_deletion_vector_read(pf_str blob, struct pf_arena *arena, struct
     if (length != blob.len - 8) {
         PF_FAIL(err, PF_CORRUPT, "a deletion vector of %zu bytes in a blob of %zu", length, blob.len);
     }
-    if (crc32_z(0, bytes + 4, length) != get_u32_big(bytes + 4 + length)) {
+    if (libdeflate_crc32(0, bytes + 4, length) != get_u32_big(bytes + 4 + length)) {
         PF_FAIL(err, PF_CORRUPT, "the checksum of the deletion vector is wrong");
     }
     struct pf_deleted_rows *rows = PF_ARENA_NEW(arena, struct pf_deleted_rows);

@@ -354,6 +354,22 @@ enum pf_code pf_manifest_read(pf_str bytes, const struct pf_manifest_file *file,
                               const struct pf_table_metadata *metadata, const struct pf_manifest_columns *columns,
                               struct pf_arena *arena, struct pf_manifest *out_manifest, struct pf_error *err)
     PF_MUST_CHECK;
+/* The same in parts, which several threads may read at once, each into an arena of its own. Everything given and all
+ * those arenas must live as long as the manifest. */
+struct pf_manifest_reader;
+enum pf_code pf_manifest_open(pf_str bytes, const struct pf_manifest_file *file,
+                              const struct pf_table_metadata *metadata, const struct pf_manifest_columns *columns,
+                              struct pf_arena *arena, struct pf_manifest_reader **out_reader, struct pf_error *err)
+    PF_MUST_CHECK;
+size_t pf_manifest_part_count(const struct pf_manifest_reader *reader);
+size_t pf_manifest_entry_count(const struct pf_manifest_reader *reader);
+/* The position of a part's first entry among all. */
+size_t pf_manifest_part_start(const struct pf_manifest_reader *reader, size_t part);
+/* `out_entries`: those of the part; their first row ids are set by the next call only. */
+enum pf_code pf_manifest_read_part(struct pf_manifest_reader *reader, size_t part, struct pf_arena *arena,
+                                   struct pf_manifest *out_entries, struct pf_error *err) PF_MUST_CHECK;
+/* After all parts were read. */
+void pf_manifest_finish(struct pf_manifest_reader *reader, struct pf_manifest *out_manifest);
 /* The manifests of a v1 snapshot that has no manifest list, as far as known before they are read. */
 enum pf_code pf_manifest_list_from_paths(const struct pf_snapshot *snapshot, struct pf_arena *arena,
                                          struct pf_manifest_list *out_list, struct pf_error *err) PF_MUST_CHECK;

@@ -49,6 +49,60 @@ TEST(what_is_written_is_read) {
     CHECK_UINT(total, 20000);
 }
 
+/* Compressed so well that the first guess of the room is far too small. */
+TEST(a_block_of_one_letter_is_unpacked) {
+    enum { LENGTH = 5000000 };
+    struct pf_buf packed, small, large;
+    char *letters = pf_arena_alloc(test->arena, LENGTH);
+    memset(letters, 'x', LENGTH);
+    pf_buf_init(&packed, 2 * LENGTH);
+    pf_buf_init(&small, LENGTH - 1);
+    pf_buf_init(&large, LENGTH);
+    CHECK_OK(codec_deflate(pf_str_from(letters, LENGTH), &packed, &test->err));
+    CHECK_TRUE(packed.len < LENGTH / 500);
+    CHECK_OK(codec_decompress_into(CODEC_DEFLATE, pf_buf_view(&packed), &large, &test->err));
+    CHECK_STR(pf_buf_view(&large), pf_str_from(letters, LENGTH));
+    CHECK_FAILS(codec_decompress_into(CODEC_DEFLATE, pf_buf_view(&packed), &small, &test->err), PF_TOO_LARGE, "");
+    pf_buf_reset(&large);
+    packed.len -= 3;
+    CHECK_FAILS(codec_decompress_into(CODEC_DEFLATE, pf_buf_view(&packed), &large, &test->err), PF_CORRUPT, "early");
+    pf_buf_clear(&packed);
+    pf_buf_clear(&small);
+    pf_buf_clear(&large);
+}
+
+TEST(pairs_are_skipped_to_the_byte) {
+    for (size_t count = 0; count < 40; count++) {
+        for (int width = 0; width < 63; width += 3) {
+            struct pf_buf numbers, texts;
+            pf_buf_init(&numbers, 10000);
+            pf_buf_init(&texts, 100000);
+            for (size_t i = 0; i < count; i++) {
+                int64_t key = (int64_t)1 << (((size_t)width + i * 5) % 31);
+                avro_put_long(&numbers, key);
+                avro_put_long(&numbers, (int64_t)1 << (((size_t)width + i * 3) % 63));
+                avro_put_long(&texts, key);
+                avro_put_bytes(&texts, pf_str_from("0123456789012345678901234567890123456789", (i * 11) % 40));
+            }
+            avro_put_long(&numbers, 12345);
+            avro_put_long(&texts, 12345);
+            struct avro_cursor cursor = avro_cursor_over(pf_buf_view(&numbers));
+            avro_skip_pairs(&cursor, count, false);
+            CHECK_INT(avro_take_long(&cursor), 12345);
+            CHECK_TRUE(cursor.at == cursor.end);
+            cursor = avro_cursor_over(pf_buf_view(&texts));
+            avro_skip_pairs(&cursor, count, true);
+            CHECK_INT(avro_take_long(&cursor), 12345);
+            CHECK_TRUE(cursor.at == cursor.end);
+            cursor = avro_cursor_over(pf_buf_view(&numbers));
+            avro_skip_pairs(&cursor, count + 1, false);
+            CHECK_NOT_NULL(cursor.failed);
+            pf_buf_clear(&numbers);
+            pf_buf_clear(&texts);
+        }
+    }
+}
+
 TEST(numbers_of_all_sizes_survive) {
     static const int64_t numbers[] = {0, -1, 1, 63, 64, -64, -65, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
     struct pf_buf buf;

@@ -4,9 +4,9 @@
 #include "iceberg/iceberg.h"
 #include "support/test.h"
 
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 static void put_number(struct pf_buf *out, uint64_t number, int width) {
     for (int i = 0; i < width; i++) pf_buf_put_char(out, (char)(number >> (8 * i)));
@@ -24,7 +24,7 @@ static pf_str finish_blob(struct pf_buf *bitmap, struct pf_arena *arena) {
     pf_buf_init(&blob, 1 << 20);
     put_big(&blob, (uint32_t)body.len);
     pf_buf_put_str(&blob, pf_buf_view(&body));
-    put_big(&blob, (uint32_t)crc32_z(0, (const unsigned char *)body.ptr, body.len));
+    put_big(&blob, (uint32_t)libdeflate_crc32(0, (const unsigned char *)body.ptr, body.len));
     pf_str bytes = pf_arena_str(arena, pf_buf_view(&blob));
     pf_buf_clear(&body);
     pf_buf_clear(&blob);

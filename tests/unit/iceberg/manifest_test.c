@@ -236,6 +236,104 @@ TEST(manifests_carry_what_other_readers_look_for) {
     CHECK_INT(avro.schema->fields[4].type->fields[3].type->fields[0].id, 1000);
 }
 
+/* Many entries with many statistics, of which long keys and long values are some. */
+static struct pf_data_file *many_files(struct pf_arena *arena, size_t count) {
+    static const int ids[] = {1, 2, 3, 70, 9000, 2000000};
+    static const pf_str cell = {"\1\0\0\0", 4};
+    enum { COLUMNS = sizeof ids / sizeof *ids };
+    struct pf_data_file *files = PF_ARENA_ARRAY(arena, struct pf_data_file, count);
+    for (size_t i = 0; i < count; i++) {
+        struct pf_column_stats *columns = PF_ARENA_ARRAY(arena, struct pf_column_stats, COLUMNS);
+        for (size_t k = 0; k < COLUMNS; k++) {
+            size_t length = (i * 7 + k * 31) % 90;
+            char *bound = pf_arena_alloc(arena, length + 1);
+            for (size_t c = 0; c < length; c++) bound[c] = (char)('a' + (i * 31 + c * c * 7 + k) % 26);
+            columns[k] = (struct pf_column_stats){.field_id = ids[k],
+                                                  .size_bytes = (int64_t)(i * 1000003 % 100000000),
+                                                  .value_count = (int64_t)(i << (i % 50)),
+                                                  .null_count = (int64_t)k,
+                                                  .nan_count = -1,
+                                                  .lower = {bound, length},
+                                                  .upper = {bound, length}};
+        }
+        files[i] = (struct pf_data_file){.status = PF_ENTRY_ADDED,
+                                         .path = pf_arena_printf(arena, "/data/%zu-%zx", i, i * 2654435761u),
+                                         .format = PF_STR("PARQUET"),
+                                         .partition = &cell,
+                                         .partition_count = 1,
+                                         .record_count = (int64_t)i,
+                                         .size_bytes = 100,
+                                         .columns = columns,
+                                         .column_count = COLUMNS,
+                                         .sort_order_id = -1};
+    }
+    return files;
+}
+
+static void check_column(const struct pf_data_file *got, const struct pf_data_file *expected, int id) {
+    const struct pf_column_stats *column = NULL, *other = NULL;
+    for (size_t i = 0; i < got->column_count; i++) column = got->columns[i].field_id == id ? &got->columns[i] : column;
+    for (size_t i = 0; i < expected->column_count; i++) {
+        if (expected->columns[i].field_id == id) other = &expected->columns[i];
+    }
+    CHECK_TRUE(column && other);
+    CHECK_INT(column->value_count, other->value_count);
+    CHECK_INT(column->null_count, other->null_count);
+    CHECK_STR(column->lower, other->lower);
+    CHECK_STR(column->upper, other->upper);
+}
+
+TEST(parts_of_a_manifest_are_read_in_any_order) {
+    enum { COUNT = 3000 };
+    static const int wanted_ids[] = {9000, 2}, last_ids[] = {2000000};
+    struct pf_manifest_columns choices[] = {
+        {0}, {.all = true}, {.ids = wanted_ids, .count = 2}, {.ids = last_ids, .count = 1}};
+    struct pf_data_file *files = many_files(test->arena, COUNT);
+    struct pf_manifest_file file;
+    pf_str bytes = write_entries(test, files, COUNT, &file);
+    file.first_row_id = 1000;
+    for (size_t c = 0; c < sizeof choices / sizeof *choices; c++) {
+        struct pf_manifest_reader *reader;
+        struct pf_manifest part, manifest;
+        CHECK_OK(pf_manifest_open(bytes, &file, &table, &choices[c], test->arena, &reader, &test->err));
+        size_t parts = pf_manifest_part_count(reader), seen = 0;
+        CHECK_TRUE(parts > 3);
+        CHECK_UINT(pf_manifest_entry_count(reader), COUNT);
+        for (size_t i = parts; i > 0; i--) {
+            CHECK_OK(pf_manifest_read_part(reader, i - 1, test->arena, &part, &test->err));
+            seen += part.count;
+            CHECK_UINT(pf_manifest_part_start(reader, i - 1), COUNT - seen);
+        }
+        pf_manifest_finish(reader, &manifest);
+        CHECK_UINT(manifest.count, COUNT);
+        int64_t row_id = 1000;
+        for (size_t i = 0; i < COUNT; i++) {
+            CHECK_STR(manifest.files[i].path, files[i].path);
+            CHECK_INT(manifest.files[i].first_row_id, row_id);
+            row_id += manifest.files[i].record_count;
+            CHECK_UINT(manifest.files[i].column_count, choices[c].all ? files[i].column_count : choices[c].count);
+            for (size_t k = 0; k < choices[c].count; k++) {
+                check_column(&manifest.files[i], &files[i], choices[c].ids[k]);
+            }
+            for (size_t k = 0; choices[c].all && k < files[i].column_count; k++) {
+                check_column(&manifest.files[i], &files[i], files[i].columns[k].field_id);
+            }
+        }
+    }
+}
+
+TEST(a_part_that_is_damaged_names_its_entry) {
+    struct pf_data_file *files = many_files(test->arena, 1000);
+    struct pf_manifest_file file;
+    struct pf_manifest manifest;
+    pf_str bytes = write_entries(test, files, 1000, &file);
+    char *damaged = pf_arena_cstr(test->arena, bytes);
+    for (size_t i = 0; i < 200; i++) damaged[bytes.len / 2 + i] = (char)(i * 37);
+    CHECK_FAILS(pf_manifest_read(pf_str_from(damaged, bytes.len), &file, &table, &all_columns, test->arena, &manifest,
+                                 &test->err),
+                PF_CORRUPT, "read manifest");
+}
+
 TEST(tuples_that_do_not_fit_the_spec_are_not_written) {
     struct manifest_write write = {.metadata = &table, .spec = &specs[1], .path = PF_STR("/t/m0.avro")};
     struct pf_data_file file = {.path = PF_STR("/a"), .format = PF_STR("PARQUET")};
