@@ -7,8 +7,8 @@
 
 #include "base/buf.h"
 
+#include <libdeflate.h>
 #include <string.h>
-#include <zlib.h>
 
 enum {
     CHUNK_BITS = 16,
@@ -222,7 +222,7 @@ pf_str pf_deletion_vector_write(const struct pf_row_set *set, struct pf_arena *a
     put_bitmaps(&out, set, scratch);
     uint32_t length = (uint32_t)(out.len - 4);
     for (int i = 0; i < 4; i++) out.ptr[i] = (char)(length >> (24 - 8 * i));
-    put_u32_big(&out, (uint32_t)crc32_z(0, (const unsigned char *)out.ptr + 4, length));
+    put_u32_big(&out, (uint32_t)libdeflate_crc32(0, out.ptr + 4, length));
     pf_str blob = pf_arena_str(arena, pf_buf_view(&out));
     pf_buf_clear(&out);
     pf_arena_free(scratch);

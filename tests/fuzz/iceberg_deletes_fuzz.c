@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 static void read_vector(const uint8_t *data, size_t size, struct pf_arena *arena) {
     struct pf_deleted_rows *rows;
@@ -13,7 +13,7 @@ static void read_vector(const uint8_t *data, size_t size, struct pf_arena *arena
     char *blob = pf_arena_alloc(arena, length + 8);
     memcpy(blob + 4, "\xd1\xd3\x39\x64", 4);
     memcpy(blob + 8, data, size);
-    uint32_t checksum = (uint32_t)crc32_z(0, (const unsigned char *)blob + 4, length);
+    uint32_t checksum = (uint32_t)libdeflate_crc32(0, blob + 4, length);
     for (size_t i = 0; i < 4; i++) {
         blob[i] = (char)(length >> (24 - 8 * i));
         blob[length + 4 + i] = (char)(checksum >> (24 - 8 * i));
