@@ -67,6 +67,7 @@ enum pf_option_type {
     X(EXCHANGE_PATH)                                                                                                   \
     X(RUN_PATH)                                                                                                        \
     X(MAX_RUNNING)                                                                                                     \
+    X(READ_ONLY)                                                                                                       \
     X(MAX_REQUEST)                                                                                                     \
     X(ALLOW_ORIGIN)                                                                                                    \
     X(TIMEOUT)                                                                                                         \

@@ -73,6 +73,8 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
                             "Folder for sockets and the logs of child processes; empty: in $XDG_RUNTIME_DIR or /tmp"},
     [PF_CONFIG_MAX_RUNNING] = {"max-running", 0, PF_OPTION_INT, "64", "COUNT", PF_FOR_SERVE | PF_FOR_SQL, false, 1,
                                10000, "Queries that run at once; more wait in line, and many more are refused"},
+    [PF_CONFIG_READ_ONLY] = {"read-only", 0, PF_OPTION_BOOL, "no", "", PF_FOR_SERVE | PF_FOR_SQL, false, 0, 1,
+                             "Refuse statements that change something"},
     [PF_CONFIG_MAX_REQUEST] = {"max-request", 0, PF_OPTION_BYTES, "4MiB", "BYTES", PF_FOR_SERVE, false, KIB, 1024 * MIB,
                                "Largest body of a request"},
     [PF_CONFIG_ALLOW_ORIGIN] = {"allow-origin", 0, PF_OPTION_TEXT, "", "ORIGIN", PF_FOR_SERVE, false, 0, 0,

@@ -193,11 +193,13 @@ enum pf_code pf_catalog_append(struct pf_catalog *catalog, const struct pf_table
 struct pf_mark {
     pf_str name;          /* a property of the summary */
     pf_str before, after; /* empty `before`: there was none */
+    bool is_unique;       /* instead of `before`: no snapshot that the table has may bear `after` */
 };
+/* The snapshot that bears this value of the mark; NULL if the table has none (any more). */
+const struct pf_snapshot *pf_table_find_mark(const struct pf_table *table, pf_str name, pf_str value);
 /* The value of the mark in the latest snapshot that has one; empty if there is none. */
 pf_str pf_table_mark(const struct pf_table *table, pf_str name);
-/* pf_catalog_append, but only if the mark is `before`, else PF_CONFLICT; it is `after` then. The table must be in the
- * catalog. */
+/* pf_catalog_append, but only if the mark is `before` (a staged table has none), else PF_CONFLICT; it is `after` then. */
 enum pf_code pf_catalog_append_marked(struct pf_catalog *catalog, const struct pf_table *table,
                                       const struct pf_data_file *files, size_t file_count, const struct pf_mark *mark,
                                       struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err)

@@ -140,8 +140,21 @@ pf_str pf_table_mark(const struct pf_table *table, pf_str name) {
     return PF_STR_EMPTY;
 }
 
+const struct pf_snapshot *pf_table_find_mark(const struct pf_table *table, pf_str name, pf_str value) {
+    for (size_t i = table->metadata->snapshot_count; i-- > 0;) {
+        const struct pf_snapshot *snapshot = &table->metadata->snapshots[i];
+        if (pf_str_equal(pf_snapshot_summary(snapshot, name, PF_STR_EMPTY), value)) return snapshot;
+    }
+    return NULL;
+}
+
 static enum pf_code check_mark(const struct change *change, const struct pf_table *now, struct pf_error *err) {
     if (!change->mark) return PF_OK;
+    if (change->mark->is_unique) {
+        if (!pf_table_find_mark(now, change->mark->name, change->mark->after)) return PF_OK;
+        PF_FAIL(err, PF_CONFLICT, "table %.*s: there is a commit with %.*s '%.*s' already", PF_STR_ARG(now->full_name),
+                PF_STR_ARG(change->mark->name), PF_STR_ARG(change->mark->after));
+    }
     pf_str found = pf_table_mark(now, change->mark->name);
     if (pf_str_equal(found, change->mark->before)) return PF_OK;
     PF_FAIL(err, PF_CONFLICT, "table %.*s: '%.*s' is '%.*s' by now", PF_STR_ARG(now->full_name),

@@ -237,6 +237,10 @@ enum pf_code pf_engine_define_table(struct pf_engine *engine, const struct pf_ta
 enum pf_code pf_engine_define_view(struct pf_engine *engine, pf_str schema, pf_str name, pf_str select_sql,
                                    struct pf_error *err) PF_MUST_CHECK;
 
+/* The view of a table that is gone, made by either of the calls above. Fine if there is none. */
+enum pf_code pf_engine_drop_view(struct pf_engine *engine, pf_str schema, pf_str name, struct pf_error *err)
+    PF_MUST_CHECK;
+
 struct pf_plan_texts {
     pf_str plan_json;      /* json_serialize_plan: {"plans":[...]} */
     pf_str estimates_json; /* EXPLAIN (FORMAT json) of the logical optimised plan; empty if it can't be had */

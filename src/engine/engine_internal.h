@@ -4,6 +4,7 @@
 #define PF_ENGINE_ENGINE_INTERNAL_H
 
 #include "base/buf.h"
+#include "base/sql_tokens.h"
 #include "engine/engine.h"
 
 #include <duckdb.h>
@@ -53,21 +54,8 @@ struct engine_json_error {
 enum pf_code engine_json_read_error(pf_str json, struct pf_arena *arena, struct engine_json_error *out_error,
                                     struct pf_error *err) PF_MUST_CHECK;
 
-/* ---- tokens of SQL (scan_sql.c) ---- */
+/* ---- text of SQL (scan_sql.c) ---- */
 
-enum sql_token_kind { SQL_END, SQL_WORD, SQL_QUOTED_NAME, SQL_STRING, SQL_NUMBER, SQL_SYMBOL };
-struct sql_token {
-    enum sql_token_kind kind;
-    pf_str text; /* with its quotes */
-};
-struct sql_scanner {
-    pf_str rest;
-};
-/* Skips blanks and comments. Never fails: what it doesn't know is a symbol of one byte. */
-struct sql_token sql_scan_next(struct sql_scanner *scanner);
-bool sql_token_is(const struct sql_token *token, const char *word); /* a word, any case */
-/* The name a word or quoted name stands for. */
-pf_str sql_token_name(const struct sql_token *token, struct pf_arena *arena);
 /* Statements separated by semicolons that have at least one token. */
 int sql_count_statements(pf_str sql);
 /* PF_DENIED for functions that get around the lock-down. */

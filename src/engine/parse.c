@@ -73,26 +73,26 @@ static const char *const STARTS_TABLE[] = {"from",   "join",  "pivot", "unpivot"
                                            "update", "using", "table", "describe"};
 static const char *const WRITES[] = {"insert", "update", "delete", "merge"};
 
-static bool is_one_of(const struct sql_token *token, const char *const *words, size_t count) {
+static bool is_one_of(const struct pf_sql_token *token, const char *const *words, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (sql_token_is(token, words[i])) return true;
+        if (pf_sql_token_is(token, words[i])) return true;
     return false;
 }
 #define IS_ONE_OF(token, words) is_one_of((token), (words), sizeof(words) / sizeof *(words))
 
-static bool is_symbol(const struct sql_token *token, char c) {
-    return token->kind == SQL_SYMBOL && token->text.ptr[0] == c;
+static bool is_symbol(const struct pf_sql_token *token, char c) {
+    return token->kind == PF_SQL_SYMBOL && token->text.ptr[0] == c;
 }
 
 /* a, a.b or a.b.c; leaves the token behind it in `*token`. */
-static void take_name(struct finder *finder, struct sql_scanner *scanner, struct sql_token *token) {
+static void take_name(struct finder *finder, struct pf_sql_scanner *scanner, struct pf_sql_token *token) {
     pf_str parts[3];
     size_t count = 0;
-    while (token->kind == SQL_WORD || token->kind == SQL_QUOTED_NAME) {
-        if (count < 3) parts[count++] = sql_token_name(token, finder->arena);
-        *token = sql_scan_next(scanner);
+    while (token->kind == PF_SQL_WORD || token->kind == PF_SQL_QUOTED_NAME) {
+        if (count < 3) parts[count++] = pf_sql_token_name(token, finder->arena);
+        *token = pf_sql_scan_next(scanner);
         if (!is_symbol(token, '.')) break;
-        *token = sql_scan_next(scanner);
+        *token = pf_sql_scan_next(scanner);
     }
     if (is_symbol(token, '(') && count) { /* a function */
         add_function(finder, parts[count - 1]);
@@ -106,42 +106,42 @@ static void take_name(struct finder *finder, struct sql_scanner *scanner, struct
 }
 
 static void find_by_words(struct finder *finder, pf_str sql) {
-    struct sql_scanner scanner = {sql};
+    struct pf_sql_scanner scanner = {sql};
     bool in_from = false;
-    for (struct sql_token token = sql_scan_next(&scanner); token.kind != SQL_END;) {
+    for (struct pf_sql_token token = pf_sql_scan_next(&scanner); token.kind != PF_SQL_END;) {
         bool is_next = IS_ONE_OF(&token, STARTS_TABLE);
         if (is_next)
             in_from = true;
-        else if (token.kind == SQL_WORD && (sql_token_is(&token, "where") || sql_token_is(&token, "select")))
+        else if (token.kind == PF_SQL_WORD && (pf_sql_token_is(&token, "where") || pf_sql_token_is(&token, "select")))
             in_from = false;
         if (is_next || (in_from && is_symbol(&token, ','))) {
-            token = sql_scan_next(&scanner);
+            token = pf_sql_scan_next(&scanner);
             take_name(finder, &scanner, &token);
             continue;
         }
-        struct sql_token next = sql_scan_next(&scanner);
+        struct pf_sql_token next = pf_sql_scan_next(&scanner);
         static const char *const NOT_FUNCTIONS[] = {"as",     "in",     "on",     "and",   "or",   "not",
                                                     "values", "select", "from",   "where", "when", "then",
                                                     "else",   "set",    "exists", "over",  "by"};
-        bool is_name = token.kind == SQL_WORD || token.kind == SQL_QUOTED_NAME;
+        bool is_name = token.kind == PF_SQL_WORD || token.kind == PF_SQL_QUOTED_NAME;
         if (is_symbol(&next, '(') && is_name && !IS_ONE_OF(&token, NOT_FUNCTIONS))
-            add_function(finder, sql_token_name(&token, finder->arena));
+            add_function(finder, pf_sql_token_name(&token, finder->arena));
         token = next;
     }
 }
 
 /* The word that says what a statement does: the first one, or the one behind a WITH's list. */
 static pf_str leading_word(pf_str sql) {
-    struct sql_scanner scanner = {sql};
-    struct sql_token token = sql_scan_next(&scanner);
-    while (is_symbol(&token, '(')) token = sql_scan_next(&scanner);
-    if (!sql_token_is(&token, "with")) return token.kind == SQL_WORD ? token.text : PF_STR_EMPTY;
+    struct pf_sql_scanner scanner = {sql};
+    struct pf_sql_token token = pf_sql_scan_next(&scanner);
+    while (is_symbol(&token, '(')) token = pf_sql_scan_next(&scanner);
+    if (!pf_sql_token_is(&token, "with")) return token.kind == PF_SQL_WORD ? token.text : PF_STR_EMPTY;
     int depth = 0;
-    for (; token.kind != SQL_END; token = sql_scan_next(&scanner)) {
+    for (; token.kind != PF_SQL_END; token = pf_sql_scan_next(&scanner)) {
         if (is_symbol(&token, '(')) depth++;
         if (is_symbol(&token, ')')) depth--;
         if (depth == 0 &&
-            (IS_ONE_OF(&token, WRITES) || sql_token_is(&token, "pivot") || sql_token_is(&token, "unpivot")))
+            (IS_ONE_OF(&token, WRITES) || pf_sql_token_is(&token, "pivot") || pf_sql_token_is(&token, "unpivot")))
             return token.text;
     }
     return PF_STR("select");
@@ -156,22 +156,22 @@ static pf_str upper(struct pf_arena *arena, pf_str word) {
 
 /* Behind EXPLAIN [ANALYZE] [(option, ...)]; sets `*is_analyze`. */
 static pf_str skip_explain(pf_str sql, bool *is_analyze) {
-    struct sql_scanner scanner = {sql};
-    (void)sql_scan_next(&scanner);
-    struct sql_scanner before = scanner;
-    struct sql_token token = sql_scan_next(&scanner);
-    *is_analyze = sql_token_is(&token, "analyze");
+    struct pf_sql_scanner scanner = {sql};
+    (void)pf_sql_scan_next(&scanner);
+    struct pf_sql_scanner before = scanner;
+    struct pf_sql_token token = pf_sql_scan_next(&scanner);
+    *is_analyze = pf_sql_token_is(&token, "analyze");
     if (*is_analyze) {
         before = scanner;
-        token = sql_scan_next(&scanner);
+        token = pf_sql_scan_next(&scanner);
     }
     if (!is_symbol(&token, '(')) return before.rest;
-    struct sql_scanner inside = scanner;
-    struct sql_token first = sql_scan_next(&inside);
+    struct pf_sql_scanner inside = scanner;
+    struct pf_sql_token first = pf_sql_scan_next(&inside);
     static const char *const STATEMENTS[] = {"select", "with", "from", "values"};
     if (IS_ONE_OF(&first, STATEMENTS) || is_symbol(&first, '(')) return before.rest;
-    for (; token.kind != SQL_END && !is_symbol(&token, ')'); token = sql_scan_next(&scanner))
-        if (sql_token_is(&token, "analyze")) *is_analyze = true;
+    for (; token.kind != PF_SQL_END && !is_symbol(&token, ')'); token = pf_sql_scan_next(&scanner))
+        if (pf_sql_token_is(&token, "analyze")) *is_analyze = true;
     return scanner.rest;
 }
 
@@ -246,7 +246,7 @@ static enum pf_code read_other(struct finder *finder, struct pf_session *session
     static const char *const SHOWS[] = {"show", "describe", "desc", "summarize"};
     struct pf_statement *statement = finder->statement;
     pf_str word = leading_word(sql);
-    struct sql_token token = {SQL_WORD, word};
+    struct pf_sql_token token = {PF_SQL_WORD, word};
     statement->kind = PF_STATEMENT_OTHER;
     if (IS_ONE_OF(&token, SELECTS)) statement->kind = PF_STATEMENT_SELECT;
     if (IS_ONE_OF(&token, SHOWS)) statement->kind = PF_STATEMENT_SHOW;

@@ -185,6 +185,33 @@ enum pf_code pf_engine_define_view(struct pf_engine *engine, pf_str schema, pf_s
     return code;
 }
 
+static void forget_view(struct planner_tables *tables, struct view *view) {
+    struct view **link = &tables->views;
+    while (*link != view) link = &(*link)->next;
+    *link = view->next;
+    free((char *)(uintptr_t)view->definition.ptr);
+    free(view);
+}
+
+enum pf_code pf_engine_drop_view(struct pf_engine *engine, pf_str schema, pf_str name, struct pf_error *err) {
+    enum pf_code code = PF_OK;
+    pthread_mutex_lock(&engine->locked.mutex);
+    struct view *view = find_view(engine->locked.tables, schema, name);
+    if (view) {
+        struct pf_buf sql;
+        pf_buf_init(&sql, 1 << 16);
+        pf_buf_put_cstr(&sql, "DROP VIEW IF EXISTS memory.");
+        sql_put_name(&sql, view->schema.len ? view->schema : PF_STR("main"));
+        pf_buf_put_char(&sql, '.');
+        sql_put_name(&sql, view->name);
+        code = connection_run(engine->locked.connection, pf_buf_view(&sql), err);
+        pf_buf_clear(&sql);
+        if (code == PF_OK) forget_view(engine->locked.tables, view);
+    }
+    pthread_mutex_unlock(&engine->locked.mutex);
+    return code;
+}
+
 /* ---- shapes ---- */
 
 /* The type as DuckDB knows it; asks DuckDB for spellings that pf_type_parse doesn't know. */

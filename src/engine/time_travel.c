@@ -15,18 +15,20 @@ struct finder {
     struct pf_error *err;
 };
 
-static bool is_symbol(const struct sql_token *token, char c) {
-    return token->kind == SQL_SYMBOL && token->text.ptr[0] == c;
+static bool is_symbol(const struct pf_sql_token *token, char c) {
+    return token->kind == PF_SQL_SYMBOL && token->text.ptr[0] == c;
 }
 
 /* Is there a point in asking the parser? */
 static bool may_travel(pf_str sql) {
-    struct sql_scanner scanner = {sql};
-    for (struct sql_token token = sql_scan_next(&scanner); token.kind != SQL_END; token = sql_scan_next(&scanner)) {
-        if (!sql_token_is(&token, "at")) continue;
-        struct sql_scanner ahead = scanner;
-        struct sql_token open = sql_scan_next(&ahead), unit = sql_scan_next(&ahead);
-        if (is_symbol(&open, '(') && (sql_token_is(&unit, "version") || sql_token_is(&unit, "timestamp"))) return true;
+    struct pf_sql_scanner scanner = {sql};
+    for (struct pf_sql_token token = pf_sql_scan_next(&scanner); token.kind != PF_SQL_END;
+         token = pf_sql_scan_next(&scanner)) {
+        if (!pf_sql_token_is(&token, "at")) continue;
+        struct pf_sql_scanner ahead = scanner;
+        struct pf_sql_token open = pf_sql_scan_next(&ahead), unit = pf_sql_scan_next(&ahead);
+        if (is_symbol(&open, '(') && (pf_sql_token_is(&unit, "version") || pf_sql_token_is(&unit, "timestamp")))
+            return true;
     }
     return false;
 }
@@ -47,34 +49,35 @@ static size_t offset_of(const struct finder *finder, pf_str text) {
 
 /* From the table's name at `location` to the clause's closing parenthesis. */
 static enum pf_code take_clause(struct finder *finder, size_t location, struct pf_time_travel *point) {
-    struct sql_scanner scanner = {pf_str_slice(finder->sql, location, finder->sql.len)};
-    struct sql_token token = sql_scan_next(&scanner);
+    struct pf_sql_scanner scanner = {pf_str_slice(finder->sql, location, finder->sql.len)};
+    struct pf_sql_token token = pf_sql_scan_next(&scanner);
     point->name_from = location;
-    while (token.kind == SQL_WORD || token.kind == SQL_QUOTED_NAME) { /* a.b.c */
+    while (token.kind == PF_SQL_WORD || token.kind == PF_SQL_QUOTED_NAME) { /* a.b.c */
         point->name_to = offset_of(finder, token.text) + token.text.len;
-        token = sql_scan_next(&scanner);
+        token = pf_sql_scan_next(&scanner);
         if (!is_symbol(&token, '.')) break;
-        token = sql_scan_next(&scanner);
+        token = pf_sql_scan_next(&scanner);
     }
-    while (token.kind != SQL_END) {
-        struct sql_scanner ahead = scanner;
-        struct sql_token next = sql_scan_next(&ahead);
-        if (sql_token_is(&token, "at") && is_symbol(&next, '(')) break;
-        token = sql_scan_next(&scanner);
+    while (token.kind != PF_SQL_END) {
+        struct pf_sql_scanner ahead = scanner;
+        struct pf_sql_token next = pf_sql_scan_next(&ahead);
+        if (pf_sql_token_is(&token, "at") && is_symbol(&next, '(')) break;
+        token = pf_sql_scan_next(&scanner);
     }
-    if (token.kind == SQL_END || !point->name_to) PF_FAIL(finder->err, PF_BUG, "AT clause: not found in the statement");
+    if (token.kind == PF_SQL_END || !point->name_to)
+        PF_FAIL(finder->err, PF_BUG, "AT clause: not found in the statement");
     point->at_from = offset_of(finder, token.text);
-    token = sql_scan_next(&scanner); /* ( */
-    token = sql_scan_next(&scanner); /* VERSION */
-    while (token.kind != SQL_END && !is_symbol(&token, '>')) token = sql_scan_next(&scanner);
+    token = pf_sql_scan_next(&scanner); /* ( */
+    token = pf_sql_scan_next(&scanner); /* VERSION */
+    while (token.kind != PF_SQL_END && !is_symbol(&token, '>')) token = pf_sql_scan_next(&scanner);
     size_t from = offset_of(finder, token.text) + token.text.len;
     int depth = 1;
-    while (depth > 0 && token.kind != SQL_END) {
-        token = sql_scan_next(&scanner);
+    while (depth > 0 && token.kind != PF_SQL_END) {
+        token = pf_sql_scan_next(&scanner);
         if (is_symbol(&token, '(')) depth++;
         if (is_symbol(&token, ')')) depth--;
     }
-    if (token.kind == SQL_END) PF_FAIL(finder->err, PF_BUG, "AT clause: no end in the statement");
+    if (token.kind == PF_SQL_END) PF_FAIL(finder->err, PF_BUG, "AT clause: no end in the statement");
     point->at_to = offset_of(finder, token.text) + token.text.len;
     point->expression = pf_str_trim(pf_str_slice(finder->sql, from, point->at_to - 1));
     return PF_OK;

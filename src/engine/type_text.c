@@ -139,8 +139,8 @@ void type_finish(struct pf_type *type, struct pf_arena *arena) {
 /* ---- parsing ---- */
 
 struct parser {
-    struct sql_scanner scanner;
-    struct sql_token token; /* looked at, not taken */
+    struct pf_sql_scanner scanner;
+    struct pf_sql_token token; /* looked at, not taken */
     struct pf_arena *arena;
     pf_str whole;
     struct pf_error *err;
@@ -148,7 +148,7 @@ struct parser {
 };
 
 static void advance(struct parser *parser) {
-    parser->token = sql_scan_next(&parser->scanner);
+    parser->token = pf_sql_scan_next(&parser->scanner);
 }
 
 static enum pf_code not_a_type(struct parser *parser) {
@@ -157,7 +157,7 @@ static enum pf_code not_a_type(struct parser *parser) {
 }
 
 static bool is_symbol(const struct parser *parser, char c) {
-    return parser->token.kind == SQL_SYMBOL && parser->token.text.ptr[0] == c;
+    return parser->token.kind == PF_SQL_SYMBOL && parser->token.text.ptr[0] == c;
 }
 
 static bool take_symbol(struct parser *parser, char c) {
@@ -168,7 +168,7 @@ static bool take_symbol(struct parser *parser, char c) {
 
 static enum pf_code parse_number(struct parser *parser, int64_t max, int64_t *out_value) {
     int64_t value;
-    if (parser->token.kind != SQL_NUMBER || !pf_str_to_i64(parser->token.text, &value) || value < 0 || value > max)
+    if (parser->token.kind != PF_SQL_NUMBER || !pf_str_to_i64(parser->token.text, &value) || value < 0 || value > max)
         return not_a_type(parser);
     advance(parser);
     *out_value = value;
@@ -182,9 +182,9 @@ static enum pf_code parse_fields(struct parser *parser, struct pf_type *type) {
     pf_str *names = NULL;
     size_t capacity = 0, name_capacity = 0;
     do {
-        if (parser->token.kind != SQL_WORD && parser->token.kind != SQL_QUOTED_NAME) return not_a_type(parser);
+        if (parser->token.kind != PF_SQL_WORD && parser->token.kind != PF_SQL_QUOTED_NAME) return not_a_type(parser);
         if (type->child_count == MAX_FIELDS) return not_a_type(parser);
-        pf_str name = pf_arena_str(parser->arena, sql_token_name(&parser->token, parser->arena));
+        pf_str name = pf_arena_str(parser->arena, pf_sql_token_name(&parser->token, parser->arena));
         advance(parser);
         struct pf_type child = {0};
         PF_TRY(parse_type(parser, &child));
@@ -212,7 +212,7 @@ static enum pf_code parse_entries(struct parser *parser, struct pf_type *type) {
     pf_str *names = NULL;
     size_t capacity = 0;
     do {
-        if (parser->token.kind != SQL_STRING || parser->token.text.ptr[0] != '\'') return not_a_type(parser);
+        if (parser->token.kind != PF_SQL_STRING || parser->token.text.ptr[0] != '\'') return not_a_type(parser);
         PF_ARENA_PUSH(parser->arena, names, type->value_count, capacity) = string_value(parser);
         advance(parser);
     } while (take_symbol(parser, ','));
@@ -246,7 +246,7 @@ static enum pf_code parse_decimal(struct parser *parser, struct pf_type *type) {
 
 /* Takes the name, "WITH TIME ZONE" included. */
 static enum pf_code parse_name(struct parser *parser, struct pf_type *type) {
-    if (parser->token.kind != SQL_WORD && parser->token.kind != SQL_QUOTED_NAME) return not_a_type(parser);
+    if (parser->token.kind != PF_SQL_WORD && parser->token.kind != PF_SQL_QUOTED_NAME) return not_a_type(parser);
     pf_str name = parser->token.text;
     bool is_json = pf_str_equal_nocase(name, PF_STR("JSON"));
     for (size_t i = 1; i < sizeof NAMES / sizeof *NAMES; i++)
@@ -257,15 +257,15 @@ static enum pf_code parse_name(struct parser *parser, struct pf_type *type) {
     if (type->id == PF_TYPE_INVALID) return not_a_type(parser);
     advance(parser);
     if (is_json) type->sql = PF_STR("JSON");
-    if (sql_token_is(&parser->token, "with") && (type->id == PF_TYPE_TIMESTAMP || type->id == PF_TYPE_TIME)) {
+    if (pf_sql_token_is(&parser->token, "with") && (type->id == PF_TYPE_TIMESTAMP || type->id == PF_TYPE_TIME)) {
         advance(parser);
-        if (!sql_token_is(&parser->token, "time")) return not_a_type(parser);
+        if (!pf_sql_token_is(&parser->token, "time")) return not_a_type(parser);
         advance(parser);
-        if (!sql_token_is(&parser->token, "zone")) return not_a_type(parser);
+        if (!pf_sql_token_is(&parser->token, "zone")) return not_a_type(parser);
         advance(parser);
         type->id = type->id == PF_TYPE_TIME ? PF_TYPE_TIME_TZ : PF_TYPE_TIMESTAMP_TZ;
     }
-    if (type->id == PF_TYPE_DOUBLE && sql_token_is(&parser->token, "precision")) advance(parser);
+    if (type->id == PF_TYPE_DOUBLE && pf_sql_token_is(&parser->token, "precision")) advance(parser);
     return PF_OK;
 }
 
@@ -324,7 +324,7 @@ enum pf_code pf_type_parse(pf_str sql, struct pf_arena *arena, const struct pf_t
     struct pf_type *type = PF_ARENA_NEW(arena, struct pf_type);
     advance(&parser);
     PF_TRY(parse_type(&parser, type));
-    if (parser.token.kind != SQL_END) return not_a_type(&parser);
+    if (parser.token.kind != PF_SQL_END) return not_a_type(&parser);
     *out_type = type;
     return PF_OK;
 }

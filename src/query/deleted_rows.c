@@ -160,11 +160,11 @@ static pf_str positions_sql(const struct loading *loading) {
                           "read_parquet([");
     for (size_t i = 0; i < loading->path_count; i++) {
         if (i) pf_buf_put_char(&sql, ',');
-        pf_buf_put_str(&sql, sql_quote_text(loading->paths[i], loading->scratch));
+        pf_buf_put_str(&sql, pf_sql_quote_text(loading->paths[i], loading->scratch));
     }
     pf_buf_put_cstr(&sql, "], hive_partitioning=false)");
     if (loading->entry->file_count == 1) {
-        pf_buf_printf(&sql, " WHERE file_path = %s", sql_quote_text(loading->data_paths[0], loading->scratch).ptr);
+        pf_buf_printf(&sql, " WHERE file_path = %s", pf_sql_quote_text(loading->data_paths[0], loading->scratch).ptr);
     }
     pf_str text = sql.failed ? PF_STR_EMPTY : pf_arena_str(loading->scratch, pf_buf_view(&sql));
     pf_buf_clear(&sql);

@@ -33,7 +33,7 @@ static pf_str footers_sql(const struct task_split *splits, size_t count, struct 
     for (size_t i = 0; i < count; i++) {
         if (i && pf_str_equal(splits[i].path, splits[i - 1].path)) continue;
         if (i) pf_buf_put_char(&sql, ',');
-        pf_buf_put_str(&sql, sql_quote_text(splits[i].path, arena));
+        pf_buf_put_str(&sql, pf_sql_quote_text(splits[i].path, arena));
     }
     pf_buf_put_cstr(&sql, "])");
     pf_str text = sql.failed ? PF_STR_EMPTY : pf_arena_str(arena, pf_buf_view(&sql));

@@ -219,7 +219,7 @@ static enum pf_code read_widths(struct hot_columns *hot, struct entry *entry, in
     pf_str sql = pf_arena_printf(arena,
                                  "SELECT split_part(path_in_schema, ', ', 1), sum(total_uncompressed_size)::BIGINT "
                                  "FROM parquet_metadata(%.*s) GROUP BY 1",
-                                 PF_STR_ARG(sql_quote_text(entry->path, arena)));
+                                 PF_STR_ARG(pf_sql_quote_text(entry->path, arena)));
     PF_TRY(pf_session_query(hot->session, sql, &rows, err));
     enum pf_code code = pf_rows_next(rows, &chunk, err);
     for (; code == PF_OK && chunk; code = pf_rows_next(rows, &chunk, err)) {
@@ -239,7 +239,7 @@ static enum pf_code choose_columns(struct hot_columns *hot, struct entry *entry,
                                    struct pf_error *err) {
     int64_t file_rows, rows;
     pf_str count = pf_arena_printf(arena, "SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata(%.*s)",
-                                   PF_STR_ARG(sql_quote_text(entry->path, arena)));
+                                   PF_STR_ARG(pf_sql_quote_text(entry->path, arena)));
     PF_TRY(ask_number(hot, count, arena, &file_rows, err));
     PF_TRY(read_widths(hot, entry, file_rows, arena, err));
     rows = (entry->last_row >= 0 && entry->last_row < file_rows ? entry->last_row + 1 : file_rows) - entry->first_row;

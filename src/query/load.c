@@ -141,60 +141,30 @@ static void remove_files(const struct loading *loading) {
     }
 }
 
-/* The file that DuckDB wrote into the scratch folder becomes an object. */
-static enum pf_code upload_file(struct loading *loading, struct pf_data_file *file, struct pf_error *err) {
-    pf_str folder = loading->scratch_directory, name = pf_str_slice(file->path, folder.len + 1, file->path.len);
-    if (!pf_str_starts_with(file->path, folder)) {
-        PF_FAIL(err, PF_BUG, "'%.*s' was written outside of '%.*s'", PF_STR_ARG(file->path), PF_STR_ARG(folder));
-    }
-    pf_str key = pf_arena_printf(loading->arena, "%.*s/%.*s", PF_STR_ARG(loading->data_prefix), PF_STR_ARG(name));
-    char *path = pf_arena_cstr(loading->arena, file->path);
-    struct pf_mapped_file mapped;
-    PF_TRY(pf_file_map(path, &mapped, err));
-    enum pf_code code = pf_store_put(loading->env->store, key, mapped.bytes, err);
-    pf_file_unmap(&mapped);
-    PF_TRY(code);
-    unlink(path);
-    file->path = pf_store_uri(loading->env->store, key, loading->arena);
-    return PF_OK;
-}
-
-/* Paths become the URIs that manifests have, and what was written becomes durable. */
-static enum pf_code publish_files(struct loading *loading, struct pf_error *err) {
-    for (size_t i = 0; i < loading->file_count; i++) {
-        pf_str key;
-        struct pf_data_file *file = &loading->files[i];
-        if (loading->scratch_directory.len) {
-            PF_TRY(upload_file(loading, file, err));
-            continue;
-        }
-        if (!pf_store_key_of(loading->env->store, file->path, &key)) {
-            PF_FAIL(err, PF_BUG, "'%.*s' was written outside the store", PF_STR_ARG(file->path));
-        }
-        file->path = pf_store_uri(loading->env->store, key, loading->arena);
-        PF_TRY(pf_store_sync(loading->env->store, key, err));
-    }
-    return PF_OK;
-}
-
 static void remove_scratch(void *context) {
     const struct loading *loading = context;
     (void)!pf_file_remove_tree(loading->scratch_directory.ptr, NULL);
 }
 
-/* The store's own folder; where it has none, one on this disk from which files are uploaded. */
 static enum pf_code choose_directory(struct loading *loading, pf_str *out_directory, struct pf_error *err) {
-    struct pf_store *store = loading->env->store;
-    if (pf_store_has_files(store)) {
-        return pf_store_local_directory(store, loading->data_prefix, loading->arena, out_directory, err);
-    }
-    loading->scratch_directory =
-        pf_arena_printf(loading->arena, "%.*s/load-%.*s",
-                        PF_STR_ARG(loading->env->temp_directory.len ? loading->env->temp_directory : PF_STR("/tmp")),
-                        PF_STR_ARG(loading->file_prefix));
-    PF_TRY(pf_file_make_directories(loading->scratch_directory.ptr, err));
+    bool is_scratch;
+    pf_str temporary = loading->env->temp_directory.len ? loading->env->temp_directory : PF_STR("/tmp");
+    pf_str id = pf_arena_printf(loading->arena, "load-%.*s", PF_STR_ARG(loading->file_prefix));
+    PF_TRY(data_files_directory(loading->env->store, loading->data_prefix, temporary, id, loading->arena, out_directory,
+                                &is_scratch, err));
+    if (!is_scratch) return PF_OK;
+    loading->scratch_directory = *out_directory;
     pf_arena_defer(loading->arena, remove_scratch, loading);
-    *out_directory = loading->scratch_directory;
+    return PF_OK;
+}
+
+static enum pf_code make_entries(struct loading *loading, const struct data_files *files, struct pf_error *err) {
+    loading->files = PF_ARENA_ARRAY(loading->arena, struct pf_data_file, files->count);
+    loading->file_count = files->count;
+    for (size_t i = 0; i < files->count; i++) {
+        PF_TRY(
+            pf_written_file_entry(&files->items[i], loading->table->metadata, loading->arena, &loading->files[i], err));
+    }
     return PF_OK;
 }
 
@@ -213,8 +183,11 @@ static enum pf_code write_files(struct loading *loading, struct pf_error *err) {
     PF_TRY(load_select_sql(&loading->columns, loading->table->schema, loading->table->full_name, loading->reader_sql,
                            loading->arena, &write.select_sql, err));
     PF_TRY(choose_directory(loading, &write.directory, err));
-    PF_TRY(load_write_files(&write, loading->arena, &loading->files, &loading->file_count, err));
-    return publish_files(loading, err);
+    struct data_files files = {0};
+    PF_TRY(load_write_files(&write, loading->arena, &files, err));
+    PF_TRY(data_files_publish(loading->env->store, loading->scratch_directory, loading->data_prefix, &files,
+                              loading->arena, err));
+    return make_entries(loading, &files, err);
 }
 
 static enum pf_code commit_files(struct loading *loading, struct pf_table **out_table, struct pf_error *err) {

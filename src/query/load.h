@@ -8,7 +8,7 @@
 #define PF_QUERY_LOAD_H
 
 #include "catalog/catalog.h"
-#include "query/query.h"
+#include "query/data_files.h"
 
 struct load_env {
     struct pf_store *store;
@@ -65,8 +65,12 @@ struct load_write {
     void (*on_progress)(void *context, double share, int64_t rows);
     void *context;
 };
-/* Files without rows are left out (they exist, though). */
-enum pf_code load_write_files(const struct load_write *write, struct pf_arena *arena, struct pf_data_file **out_files,
-                              size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+/* The paths are DuckDB's. */
+enum pf_code load_write_files(const struct load_write *write, struct pf_arena *arena, struct data_files *out_files,
+                              struct pf_error *err) PF_MUST_CHECK;
+/* Binary values at the top level. Bloom filters serve `column = constant`; DuckDB 1.5 asks those of a BLOB for the
+ * constant's text, in which bytes beyond ASCII are escaped, and skips row groups that have the value. Writing them is
+ * all columns or none. */
+bool load_has_blobs(const struct pf_iceberg_schema *schema);
 
 #endif

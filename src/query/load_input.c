@@ -148,7 +148,7 @@ static void put_columns(struct pf_buf *buf, const char *option, const struct pf_
     if (!count) return;
     pf_buf_printf(buf, ", %s={", option);
     for (size_t i = 0; i < count; i++) {
-        pf_str name = sql_quote_text(columns[i].name, arena), type = sql_quote_text(columns[i].type, arena);
+        pf_str name = pf_sql_quote_text(columns[i].name, arena), type = pf_sql_quote_text(columns[i].type, arena);
         pf_buf_printf(buf, "%s%.*s: %.*s", i ? ", " : "", PF_STR_ARG(name), PF_STR_ARG(type));
     }
     pf_buf_put_char(buf, '}');
@@ -161,7 +161,7 @@ pf_str load_reader_sql(const struct load_input *input, const struct pf_sql_colum
     pf_buf_init(&buf, SIZE_MAX / 2);
     pf_buf_printf(&buf, "%s([", FUNCTIONS[input->format]);
     for (size_t i = 0; i < input->path_count; i++) {
-        pf_str path = sql_quote_text(literal_path(input->paths[i], arena), arena);
+        pf_str path = pf_sql_quote_text(literal_path(input->paths[i], arena), arena);
         pf_buf_printf(&buf, "%s%.*s", i ? ", " : "", PF_STR_ARG(path));
     }
     pf_buf_put_char(&buf, ']');

@@ -113,12 +113,12 @@ static enum pf_code check_fits(const struct pf_sql_column *column, const struct 
 static enum pf_code put_column(struct pf_buf *sql, const struct load_columns *found,
                                const struct pf_iceberg_field *field, pf_str table_name, struct pf_arena *arena,
                                struct pf_error *err) {
-    pf_str type, name = sql_quote_name(field->name, arena);
+    pf_str type, name = pf_sql_quote_name(field->name, arena);
     PF_TRY(pf_iceberg_type_sql(field->type, arena, &type, err));
     const struct pf_sql_column *column = find_column(found, field->name);
     if (column) {
         PF_TRY(check_fits(column, field, table_name, arena, err));
-        pf_buf_printf(sql, "CAST(%.*s AS %.*s) AS %.*s", PF_STR_ARG(sql_quote_name(column->name, arena)),
+        pf_buf_printf(sql, "CAST(%.*s AS %.*s) AS %.*s", PF_STR_ARG(pf_sql_quote_name(column->name, arena)),
                       PF_STR_ARG(type), PF_STR_ARG(name));
         return PF_OK;
     }

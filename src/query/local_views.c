@@ -227,3 +227,23 @@ enum pf_code define_local_views(struct pf_query *query, struct pf_error *err) {
     note_all(&reads);
     return define_all(query, &reads, err);
 }
+
+/* ---- tables that are gone ---- */
+
+enum pf_code forget_views(struct pf_stack *stack, struct pf_table_id id, struct pf_error *err) {
+    pf_str space = id.space.len ? id.space : PF_DEFAULT_NAMESPACE;
+    enum pf_code code = PF_OK;
+    pthread_mutex_lock(&stack->start_mutex);
+    for (size_t i = 0; i < stack->view_count; i++) {
+        struct defined_view *view = &stack->views[i];
+        if (!pf_str_equal_nocase(view->space, space) || !pf_str_equal_nocase(view->name, id.name)) continue;
+        *view = stack->views[--stack->view_count];
+        break;
+    }
+    if (stack->local_engine) code = pf_engine_drop_view(stack->local_engine, space, id.name, err);
+    if (code == PF_OK && stack->planner_engine) {
+        code = pf_engine_drop_view(stack->planner_engine, space, id.name, err);
+    }
+    pthread_mutex_unlock(&stack->start_mutex);
+    return code;
+}

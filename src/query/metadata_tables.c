@@ -289,7 +289,7 @@ enum pf_code metadata_table_sql(struct pf_stack *stack, const struct pf_table *t
         pf_str list = select_list(kind), text;
         if (is_partitions) pf_buf_put_cstr(&sql, PARTITIONS);
         pf_buf_printf(&sql, "SELECT %.*s FROM (SELECT unnest(from_json(", PF_STR_ARG(list));
-        pf_buf_put_str(&sql, sql_quote_text(pf_buf_view(&json), scratch));
+        pf_buf_put_str(&sql, pf_sql_quote_text(pf_buf_view(&json), scratch));
         pf_buf_printf(&sql, ", '[{%s}]'), max_depth := 2))", kind->columns);
         if (is_partitions) pf_buf_put_cstr(&sql, ") GROUP BY ALL");
         code = pf_buf_finish(&sql, "metadata table", &text, err);

@@ -10,6 +10,7 @@
 #include "query/choose_route.h"
 #include "query/query_log.h"
 #include "query/resume.h"
+#include "query/statement.h"
 #include "query/task_files.h"
 #include "query/time_travel.h"
 
@@ -60,27 +61,29 @@ static void qualify_system_tables(struct pf_query *query, const struct pf_statem
     }
 }
 
-static enum pf_code read_statement(struct pf_query *query, struct pf_statement *out_statement, struct pf_error *err) {
+static enum pf_code take_explain(struct pf_query *query, struct pf_error *err) {
     query->sql = strip(query->sql);
     if (query->sql.len == 0) PF_FAIL(err, PF_INVALID, "the statement is empty");
-    if (take_word(&query->sql, "explain")) {
-        query->explain = take_word(&query->sql, "analyze") ? EXPLAIN_ANALYZE : EXPLAIN_PLAN;
-        query->sql = pf_arena_str(query->arena, strip(query->sql));
-        if (query->sql.len == 0) PF_FAIL(err, PF_INVALID, "EXPLAIN of nothing: a statement must follow");
-    }
+    if (!take_word(&query->sql, "explain")) return PF_OK;
+    query->explain = take_word(&query->sql, "analyze") ? EXPLAIN_ANALYZE : EXPLAIN_PLAN;
+    query->sql = pf_arena_str(query->arena, strip(query->sql));
+    if (query->sql.len == 0) PF_FAIL(err, PF_INVALID, "EXPLAIN of nothing: a statement must follow");
+    return PF_OK;
+}
+
+enum pf_code query_parse(struct pf_query *query, struct pf_error *err) {
     struct pf_session *session = NULL;
     PF_TRY(pf_session_open(query->stack->planner_engine, &session, err));
     enum pf_code code = time_travel_rewrite(query->stack, session, query->arena, &query->sql, err);
-    if (code == PF_OK) code = pf_session_parse(session, query->sql, query->arena, out_statement, err);
+    if (code == PF_OK) code = pf_session_parse(session, query->sql, query->arena, &query->bound, err);
     pf_session_close(session);
     PF_TRY(code);
-    qualify_system_tables(query, out_statement);
-    if (out_statement->kind == PF_STATEMENT_OTHER || out_statement->kind == PF_STATEMENT_EXPLAIN) {
-        PF_FAIL(err, PF_UNSUPPORTED,
-                "%.*s statements are not supported: only SELECT, SHOW, DESCRIBE and EXPLAIN are; "
-                "tables are filled with 'puffindb load'",
-                PF_STR_ARG(out_statement->kind_text));
+    qualify_system_tables(query, &query->bound);
+    if (query->bound.kind == PF_STATEMENT_OTHER || query->bound.kind == PF_STATEMENT_EXPLAIN) {
+        PF_FAIL(err, PF_UNSUPPORTED, "%.*s statements are not supported%s", PF_STR_ARG(query->bound.kind_text),
+                query->stack->options.statements ? "" : ": only SELECT, SHOW, DESCRIBE and EXPLAIN are");
     }
+    query->is_select = query->bound.kind == PF_STATEMENT_SELECT;
     return PF_OK;
 }
 
@@ -106,11 +109,11 @@ static enum pf_code prune(struct pf_query *query, struct route_facts *facts, str
     return PF_OK;
 }
 
-static enum pf_code decide_route(struct pf_query *query, const struct pf_statement *statement, struct pf_error *err) {
+enum pf_code query_choose_route(struct pf_query *query, struct pf_error *err) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct route_facts facts = {
         .asked = query->asked,
-        .is_select = statement->kind == PF_STATEMENT_SELECT,
+        .is_select = query->is_select,
         .fleet_is_remote = query->stack->options.workers_have_own_cores,
         .local_cores = cores > 0 ? (int)cores : 1,
         .worker_count = query->stack->options.worker_count,
@@ -179,7 +182,7 @@ static enum pf_code run_local(struct pf_query *query, struct pf_error *err) {
     return running_explain_stop(&query->running, code, err);
 }
 
-static void close_rows(struct pf_query *query) {
+void query_close_rows(struct pf_query *query) {
     query->rows = pf_rows_close(query->rows);
     if (query->session) running_set_session(query->stack, &query->running, NULL);
     query->session = pf_session_close(query->session);
@@ -223,7 +226,7 @@ static enum pf_code take_chunk(struct pf_query *query, const struct pf_chunk **o
 /* ---- EXPLAIN ---- */
 
 /* Lines become rows by running a SELECT of them: one way for all rows. */
-static enum pf_code show_lines(struct pf_query *query, pf_str text, struct pf_error *err) {
+enum pf_code query_show_lines(struct pf_query *query, pf_str text, struct pf_error *err) {
     struct pf_buf sql;
     pf_str statement, line;
     pf_buf_init(&sql, 2 * MAX_EXPLAIN_BYTES);
@@ -231,7 +234,7 @@ static enum pf_code show_lines(struct pf_query *query, pf_str text, struct pf_er
     for (bool is_first = true; pf_str_next(&text, '\n', &line); is_first = false) {
         if (text.ptr == NULL && line.len == 0) break;
         if (!is_first) pf_buf_put_char(&sql, ',');
-        pf_buf_put_str(&sql, sql_quote_text(line, query->arena));
+        pf_buf_put_str(&sql, pf_sql_quote_text(line, query->arena));
     }
     pf_buf_put_cstr(&sql, "]::VARCHAR[]) AS \"plan\"");
     enum pf_code code = pf_buf_finish(&sql, "EXPLAIN", &statement, err);
@@ -261,12 +264,12 @@ static enum pf_code explain(struct pf_query *query, struct pf_error *err) {
         if (code == PF_OK) code = drain(query, err);
         query->stats.wall_us = (pf_clock_mono_ns() - query->running.started_mono_ns) / 1000;
         if (code == PF_OK) explain_analyzed(query, &text);
-        close_rows(query);
+        query_close_rows(query);
         query->column_name_count = 0;
     }
     pf_str lines;
     if (code == PF_OK) code = pf_buf_finish(&text, "EXPLAIN", &lines, err);
-    if (code == PF_OK) code = show_lines(query, lines, err);
+    if (code == PF_OK) code = query_show_lines(query, lines, err);
     pf_buf_clear(&text);
     return code;
 }
@@ -286,12 +289,11 @@ static enum pf_code name_tables(struct pf_query *query, enum pf_code code, struc
     return pf_error_wrap(err, code, "table%s %.*s", query->tables.count > 1 ? "s" : "", PF_STR_ARG(names));
 }
 
-static enum pf_code start_once(struct pf_query *query, const struct pf_statement *statement, struct pf_error *err) {
-    bool all = statement->kind == PF_STATEMENT_SHOW;
+static enum pf_code start_once(struct pf_query *query, struct pf_error *err) {
+    bool all = query->bound.kind == PF_STATEMENT_SHOW;
     query->tables = (struct lake_tables){0};
-    PF_TRY(resolve_tables(query->stack, statement, all, query->arena, &query->tables, err));
-    query->is_select = statement->kind == PF_STATEMENT_SELECT;
-    PF_TRY(decide_route(query, statement, err));
+    PF_TRY(resolve_tables(query->stack, &query->bound, all, query->arena, &query->tables, err));
+    PF_TRY(query_choose_route(query, err));
     enum pf_code code = query->explain == EXPLAIN_NOT ? run(query, err) : explain(query, err);
     return name_tables(query, code, err);
 }
@@ -308,15 +310,16 @@ static enum pf_code start_kept(struct pf_query *query, pf_str query_id, struct p
 }
 
 static enum pf_code start(struct pf_query *query, struct pf_error *err) {
-    struct pf_statement statement;
     PF_TRY(stack_need_planner(query->stack, err));
     PF_TRY(stack_need_local(query->stack, err));
-    PF_TRY(read_statement(query, &statement, err));
+    PF_TRY(take_explain(query, err));
+    if (statement_is_known(query)) return statement_start(query, err);
+    PF_TRY(query_parse(query, err));
     enum pf_code code = PF_CONFLICT;
     /* A conflict: a table changed between its resolution and its planning. */
     for (int attempt = 0; code == PF_CONFLICT && !query->is_spread && attempt < MAX_CATALOG_RETRIES; attempt++) {
-        close_rows(query);
-        code = start_once(query, &statement, err);
+        query_close_rows(query);
+        code = start_once(query, err);
     }
     return code;
 }
@@ -362,6 +365,7 @@ static void log_end(const struct pf_query *query, enum pf_code code, const struc
                "\"route\":\"%s\",\"stages\":%d,\"tasks\":%d,\"retries\":%d,\"rows\":%lld,\"wall_us\":%lld",
                pf_route_name(stats->route), stats->stage_count, stats->task_count, stats->retry_count,
                (long long)stats->rows, (long long)stats->wall_us);
+        statement_log(&stats->outcome);
     }
     pf_log_set_context(before);
 }
@@ -370,7 +374,7 @@ static void log_end(const struct pf_query *query, enum pf_code code, const struc
 static void end(struct pf_query *query, enum pf_code code, const struct pf_error *err) {
     if (query->is_over) return;
     query->is_over = true;
-    close_rows(query);
+    query_close_rows(query);
     coordinate_clean_up(query);
     if (code == PF_BUG) stack_replace_broken_engines(query->stack);
     if (!query->stats.wall_us) {

@@ -39,6 +39,8 @@ struct pf_stack_options {
     int64_t worker_idle_ms;  /* a worker without work for that long goes away */
     int max_running;         /* queries at once; more wait in line */
     bool takes_over;         /* finishes queries whose coordinator died; needs a redis_url */
+    bool is_read_only;       /* statements that change something are refused */
+    const struct pf_statement_handler *statements; /* that change something; NULL: only queries are run */
 };
 void pf_stack_default_options(struct pf_stack_options *options);
 
@@ -68,7 +70,16 @@ const struct pf_column *pf_query_columns(struct pf_query *query, size_t *out_cou
 enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk **out_chunk, struct pf_error *err)
     PF_MUST_CHECK;
 
+/* What a statement changed: for its answer, its record, the log and the audit. */
+struct pf_outcome {
+    pf_str kind;                                /* "INSERT"; empty: the statement is a query */
+    pf_str object;                              /* "main.orders" */
+    bool has_count;                             /* the answer is one row, the count; else it has no rows */
+    int64_t row_count, file_count, snapshot_id; /* 0: no snapshot was made */
+};
+
 struct pf_query_stats {
+    struct pf_outcome outcome;
     /* Data files that had to be fetched: requests with retries and hedges, what came, what was in memory already. */
     int64_t store_requests, store_bytes, store_hedges, store_retries, store_kept_bytes;
     enum pf_route route;
@@ -97,6 +108,62 @@ enum pf_code pf_stack_tables_json(struct pf_stack *stack, struct pf_arena *arena
 
 /* All rows of the query log that are in Redis into the tables system.queries, system.tasks and system.audit. */
 enum pf_code pf_stack_move_log(struct pf_stack *stack, int64_t *out_rows, struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- statements that change something: icecap/ knows them ---- */
+
+struct pf_buf;
+struct pf_statement_handler {
+    /* Is the statement one of these? Looks at its first words only. */
+    bool (*knows)(pf_str sql);
+    /* Runs it; pf_query_* below are its tools. Kind and object of the outcome are set as early as they are known: they
+     * tell of failures, too. */
+    enum pf_code (*run)(struct pf_query *query, pf_str sql, struct pf_outcome *out_outcome, struct pf_error *err);
+    /* Says what run would do; changes nothing. */
+    enum pf_code (*explain)(struct pf_query *query, pf_str sql, struct pf_buf *out, struct pf_error *err);
+};
+
+struct pf_arena *pf_query_arena(struct pf_query *query); /* lives as long as the query */
+struct pf_stack *pf_query_stack(struct pf_query *query);
+
+/* Plans a SELECT that stands inside a statement; the next calls are about it. Several may follow each other. */
+enum pf_code pf_query_bind(struct pf_query *query, pf_str select_sql, const struct pf_column **out_columns,
+                           size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+/* EXPLAIN of what is bound. */
+enum pf_code pf_query_explain(struct pf_query *query, struct pf_buf *out, struct pf_error *err) PF_MUST_CHECK;
+
+/* How rows become Parquet files. */
+struct pf_write {
+    pf_str columns_sql;   /* select list over the columns k0, k1 … of the bound SELECT: the columns of the files */
+    size_t column_count;  /* of the bound SELECT */
+    pf_str field_ids_sql; /* COPY's FIELD_IDS */
+    const pf_str *partitions; /* expressions over the columns of the files: rows with equal values share files */
+    size_t partition_count;
+    bool is_distributed; /* rows of one partition meet in one task: fewer files, one exchange more */
+    pf_str order_sql;    /* "\"a\" DESC NULLS LAST": of the rows in a file; empty: as they come */
+    pf_str prefix;       /* of the files' keys, with nothing else's: <folder>/<id>- */
+    pf_str compression;  /* "zstd" */
+    int64_t file_size_bytes, row_group_rows; /* a file of a partition may be larger */
+    bool has_bloom_filters;
+};
+struct pf_stats_text;
+struct pf_written_file {
+    pf_str path; /* a URI; durable */
+    int64_t row_count, size_bytes;
+    const pf_str *partition; /* values as text; ptr NULL: null */
+    const struct pf_stats_text *stats;
+    size_t stats_count;
+};
+/* Runs what is bound, on its route; files without rows are left out. After a failure, and if the files are not wanted
+ * after all, pf_query_remove_files takes away what there is. */
+enum pf_code pf_query_write(struct pf_query *query, const struct pf_write *write, struct pf_written_file **out_files,
+                            size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+void pf_query_remove_files(struct pf_query *query, pf_str prefix);
+/* As manifests have it: with the statistics that the table keeps, of its current schema and default spec. */
+struct pf_data_file;
+struct pf_table_metadata;
+enum pf_code pf_written_file_entry(const struct pf_written_file *file, const struct pf_table_metadata *metadata,
+                                   struct pf_arena *arena, struct pf_data_file *out_entry, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* Parts of the stack that other roles use. */
 struct pf_catalog;

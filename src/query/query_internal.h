@@ -164,7 +164,7 @@ struct lake_table {
     pf_str view_name; /* as statements write it: orders, orders@version=7, orders$files */
     pf_str kind;      /* not empty: a metadata table of `table` */
     struct pf_table_totals totals;
-    pf_str scan_name;                       /* main.orders@<snapshot>.<schema> */
+    pf_str scan_name;                       /* main.orders@<snapshot>.<schema>.<uuid's first part> */
     const struct pf_iceberg_schema *schema; /* the table's; with lineage two columns more */
     bool has_lineage;
     pf_str *column_names, *column_types; /* of `schema` */
@@ -214,12 +214,24 @@ struct pf_query {
     struct pf_column *columns;
     struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
     bool is_over, is_select;
+    struct pf_statement bound;    /* of the statement, or of the SELECT inside of it */
     struct pf_cache_hold **holds; /* what its statements here read */
     size_t hold_count, hold_capacity;
 };
 
+/* query.c: what a SELECT inside a statement needs as well. */
+enum pf_code query_parse(struct pf_query *query, struct pf_error *err) PF_MUST_CHECK; /* query->sql into query->bound */
+enum pf_code query_choose_route(struct pf_query *query, struct pf_error *err) PF_MUST_CHECK;
+void query_close_rows(struct pf_query *query);
+
+/* Lines become rows. */
+enum pf_code query_show_lines(struct pf_query *query, pf_str text, struct pf_error *err) PF_MUST_CHECK;
+
 /* local_views.c: the tables of the query as views of the local engine; what they need is fetched. */
 enum pf_code define_local_views(struct pf_query *query, struct pf_error *err) PF_MUST_CHECK;
+
+/* A name that the catalog does not know (any more): the engines forget the table, too. */
+enum pf_code forget_views(struct pf_stack *stack, struct pf_table_id id, struct pf_error *err) PF_MUST_CHECK;
 
 /* query.c: files for a statement here, held until its rows are closed. */
 struct stage_message;

@@ -113,8 +113,8 @@ static pf_str column_of(const struct scan *scan, const struct task_split *split,
     const struct stage_input *input = scan->input;
     if (split->expressions) return split->expressions[index];
     bool is_key = index >= input->column_count;
-    return sql_quote_name(is_key ? input->keys[index - input->column_count].column : input->columns[index].name,
-                          scan->arena);
+    return pf_sql_quote_name(is_key ? input->keys[index - input->column_count].column : input->columns[index].name,
+                             scan->arena);
 }
 
 /* The explicit casts cost nothing where the file has the type already, and make every file look alike. */

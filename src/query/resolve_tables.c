@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of a statement -> tables of the lake, in two forms: for planning a view over lake_scan('main.orders@<snapshot>.<schema>'),
- * for running here a view over read_parquet (local_views.c). The snapshot in the scan name keeps the two and the tasks
- * in step. */
+/* Names of a statement -> tables of the lake, in two forms: for planning a view over
+ * lake_scan('main.orders@<snapshot>.<schema>.<uuid>'), for running here a view over read_parquet (local_views.c). The
+ * snapshot in the scan name keeps the two and the tasks in step. */
 #include "query/query_internal.h"
 
 #include "query/metadata_tables.h"
 #include "query/query_log.h"
 #include "query/task.h"
 #include "query/time_travel.h"
+
+enum { UUID_BYTES = 8 };
 
 static enum pf_code describe_columns(struct lake_table *lake, struct pf_arena *arena, struct pf_error *err) {
     const struct pf_iceberg_schema *schema = lake->schema;
@@ -86,8 +88,11 @@ static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, boo
         PF_TRY(pf_catalog_totals(stack->catalog, lake.table, &lake.totals, err));
         PF_TRY(choose_schema(&lake, arena, err));
         PF_TRY(describe_columns(&lake, arena, err));
-        lake.scan_name = pf_arena_printf(arena, "%.*s%s@%lld.%d", PF_STR_ARG(lake.table->full_name),
-                                         lake.has_lineage ? "$rows" : "", snapshot_id, lake.table->schema->id);
+        /* A table that was dropped and made anew is another one. */
+        pf_str uuid = pf_str_slice(lake.table->metadata->table_uuid, 0, UUID_BYTES);
+        lake.scan_name =
+            pf_arena_printf(arena, "%.*s%s@%lld.%d.%.*s", PF_STR_ARG(lake.table->full_name),
+                            lake.has_lineage ? "$rows" : "", snapshot_id, lake.table->schema->id, PF_STR_ARG(uuid));
     }
     if (lake.tail_sql.len) {
         lake.scan_name = pf_arena_printf(arena, "%.*s+%.*s", PF_STR_ARG(lake.scan_name), PF_STR_ARG(tail.last_id));
@@ -136,8 +141,10 @@ enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *s
         enum pf_code code = add_table(stack, id, true, arena, &tables, &capacity, err);
         /* A CTE, a view of DuckDB, or unknown: the binder says so. A table without its metadata is another matter. */
         if (code == PF_INVALID) continue;
-        if (code == PF_NOT_FOUND && pf_catalog_exists(stack->catalog, base, &exists, NULL) == PF_OK && !exists)
+        if (code == PF_NOT_FOUND && pf_catalog_exists(stack->catalog, base, &exists, NULL) == PF_OK && !exists) {
+            PF_TRY(forget_views(stack, id, err));
             continue;
+        }
         PF_TRY(code);
     }
     *out_tables = tables;

@@ -80,9 +80,9 @@ static enum pf_code copy_fragment(const struct task_run *run, pf_str path, struc
     if (code == PF_OK) code = task_render_sql(&stage, &task, run->prefix, arena, &fragment, err);
     pf_str sql = pf_arena_printf(
         arena, "COPY (%.*s) TO %s (FORMAT exchange, OUTPUT %s, PARTITIONS %d%s%s, PER_THREAD_OUTPUT true)",
-        PF_STR_ARG(fragment), sql_quote_text(path, arena).ptr, sql_quote_text(run->prefix, arena).ptr,
+        PF_STR_ARG(fragment), pf_sql_quote_text(path, arena).ptr, pf_sql_quote_text(run->prefix, arena).ptr,
         run->stage->partition_count, run->stage->keys.len ? ", KEYS " : "",
-        run->stage->keys.len ? sql_quote_text(run->stage->keys, arena).ptr : "");
+        run->stage->keys.len ? pf_sql_quote_text(run->stage->keys, arena).ptr : "");
     if (code == PF_OK) code = pf_session_run(run->session, sql, err);
     if (code != PF_OK) pf_cache_name_objects(files.hold, err);
     *out_reads = files.reads;

@@ -262,6 +262,15 @@ static void put_stages(struct pf_json_out *out, const struct running *running) {
     pf_json_close_array(out);
 }
 
+static void put_outcome(struct pf_json_out *out, const struct pf_outcome *outcome) {
+    if (!outcome->kind.len) return;
+    pf_json_field_str(out, "statement", outcome->kind);
+    pf_json_field_str(out, "object", outcome->object);
+    pf_json_field_i64(out, "written_rows", outcome->row_count);
+    pf_json_field_i64(out, "written_files", outcome->file_count);
+    if (outcome->snapshot_id) pf_json_field_i64(out, "snapshot_id", outcome->snapshot_id);
+}
+
 static void put_record_locked(struct pf_json_out *out, const struct running *running) {
     const struct pf_query_stats *stats = &running->locked.stats;
     char started[PF_CLOCK_TEXT_BYTES];
@@ -280,6 +289,7 @@ static void put_record_locked(struct pf_json_out *out, const struct running *run
     int64_t elapsed_ms = stats->wall_us ? stats->wall_us / 1000 : pf_clock_mono_ms() - running->started_mono_ms;
     pf_json_field_i64(out, "elapsed_ms", elapsed_ms);
     pf_json_field_i64(out, "rows", stats->rows);
+    put_outcome(out, &stats->outcome);
     pf_json_field_i64(out, "workers", stats->worker_count);
     pf_json_field_i64(out, "retries", stats->retry_count);
     pf_json_field_i64(out, "extra_attempts", stats->extra_attempts);

@@ -15,6 +15,7 @@
 #include "query/deleted_rows.h"
 #include "query/resume.h"
 #include "query/store_event.h"
+#include "query/write.h"
 #include "store/store.h"
 #include "sync/sync.h"
 
@@ -289,16 +290,21 @@ enum pf_code stack_need_planner(struct pf_stack *stack, struct pf_error *err) {
     return code;
 }
 
+pf_str stack_write_path(const struct pf_stack *stack, struct pf_arena *arena) {
+    return pf_arena_printf(arena, "%.*s/write", PF_STR_ARG(stack->run_path));
+}
+
 /* Catalog directories and the exchange: what SQL made by us reads and writes. */
 static enum pf_code engine_directories(struct pf_stack *stack, struct pf_arena *arena, pf_str **out_directories,
                                        size_t *out_count, struct pf_error *err) {
     pf_str *directories = NULL;
     size_t count = 0;
     PF_TRY(pf_catalog_directories(stack->catalog, arena, &directories, &count, err));
-    pf_str *all = PF_ARENA_ARRAY(arena, pf_str, count + 2);
+    pf_str *all = PF_ARENA_ARRAY(arena, pf_str, count + 3);
     if (count) memcpy(all, directories, count * sizeof *all);
     if (stack->exchange_path.len) all[count++] = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(stack->exchange_path));
     if (pf_cache_directory(stack->cache).len) all[count++] = pf_cache_directory(stack->cache);
+    all[count++] = stack_write_path(stack, arena);
     *out_directories = all;
     *out_count = count;
     return PF_OK;

@@ -211,7 +211,7 @@ static enum pf_code move_some(struct pf_stack *stack, enum log_kind kind, struct
     PF_TRY(write_lines(stack, kind, "move", before, MAX_MOVE_ROWS, arena, &lines, err));
     *out_rows = lines.count;
     if (lines.count > 0) {
-        struct pf_mark mark = {name, before, lines.last_id};
+        struct pf_mark mark = {.name = name, .before = before, .after = lines.last_id};
         struct load_env env = {
             .store = stack->store,
             .catalog = stack->catalog,

@@ -351,30 +351,6 @@ enum pf_code task_result_decode(pf_str json, struct pf_arena *arena, struct task
 
 /* ---- render ---- */
 
-static void put_quoted(struct pf_buf *out, pf_str text, char quote) {
-    pf_buf_put_char(out, quote);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == quote) pf_buf_put_char(out, quote);
-        pf_buf_put_char(out, text.ptr[i]);
-    }
-    pf_buf_put_char(out, quote);
-}
-
-static pf_str quote(pf_str text, char mark, struct pf_arena *arena) {
-    struct pf_buf buf;
-    pf_buf_init(&buf, MAX_MESSAGE_BYTES);
-    put_quoted(&buf, text, mark);
-    return take_text(&buf, arena);
-}
-
-pf_str sql_quote_text(pf_str text, struct pf_arena *arena) {
-    return quote(text, '\'', arena);
-}
-
-pf_str sql_quote_name(pf_str name, struct pf_arena *arena) {
-    return quote(name, '"', arena);
-}
-
 static void put_input(struct pf_buf *out, const struct stage_message *stage, const struct task_message *task,
                       size_t index, pf_str input_prefix) {
     const struct stage_input *input = &stage->inputs[index];

@@ -7,6 +7,7 @@
 #ifndef PF_QUERY_TASK_H
 #define PF_QUERY_TASK_H
 
+#include "base/sql_tokens.h"
 #include "plan/plan.h"
 
 /* One column of a lake table: read it by name, as this type. */
@@ -121,9 +122,5 @@ enum pf_code task_result_decode(pf_str json, struct pf_arena *arena, struct task
  * PF_BUG for a place that names no input. */
 enum pf_code task_render_sql(const struct stage_message *stage, const struct task_message *task, pf_str input_prefix,
                              struct pf_arena *arena, pf_str *out_sql, struct pf_error *err) PF_MUST_CHECK;
-
-/* 'text' with its quotes doubled, and "name" likewise. */
-pf_str sql_quote_text(pf_str text, struct pf_arena *arena);
-pf_str sql_quote_name(pf_str name, struct pf_arena *arena);
 
 #endif

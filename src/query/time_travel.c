@@ -58,11 +58,11 @@ static enum pf_code put_point(struct pf_stack *stack, struct pf_session *session
     PF_TRY(find_state(table, point, value, arena, &state, err));
     pf_str full = pf_arena_printf(arena, "%.*s@%.*s", PF_STR_ARG(point->table.name), PF_STR_ARG(state));
     if (point->table.schema.len) {
-        pf_buf_put_str(out, sql_quote_name(point->table.schema, arena));
+        pf_buf_put_str(out, pf_sql_quote_name(point->table.schema, arena));
         pf_buf_put_char(out, '.');
     }
-    pf_buf_put_str(out, sql_quote_name(full, arena));
-    if (!point->has_alias) pf_buf_printf(out, " AS %s", sql_quote_name(point->table.name, arena).ptr);
+    pf_buf_put_str(out, pf_sql_quote_name(full, arena));
+    if (!point->has_alias) pf_buf_printf(out, " AS %s", pf_sql_quote_name(point->table.name, arena).ptr);
     return PF_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "roles/roles_internal.h"
 
 #include "base/process.h"
+#include "icecap/icecap.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -46,6 +47,8 @@ void stack_options_from(const struct pf_config *config, struct pf_stack_options 
     out_options->has_query_log =
         pf_str_equal(query_log, PF_STR("on")) || (pf_str_equal(query_log, PF_STR("auto")) && is_shared);
     out_options->log_move_ms = pf_config_number(config, PF_CONFIG_QUERY_LOG_MOVE);
+    out_options->statements = pf_icecap();
+    out_options->is_read_only = pf_config_number(config, PF_CONFIG_READ_ONLY) != 0;
     out_options->max_running = (int)pf_config_number(config, PF_CONFIG_MAX_RUNNING);
 }
 

@@ -215,8 +215,8 @@ TEST(leaves_nothing_of_a_commit_that_could_not_be_stored) {
 TEST(appends_of_one_mark_happen_once) {
     struct lake lake = lake_open(test);
     struct pf_table *table = lake_create(test, &lake, "t");
-    struct pf_mark first = {PF_STR("source"), PF_STR_EMPTY, PF_STR("10")};
-    struct pf_mark second = {PF_STR("source"), PF_STR("10"), PF_STR("20")};
+    struct pf_mark first = {.name = PF_STR("source"), .after = PF_STR("10")};
+    struct pf_mark second = {.name = PF_STR("source"), .before = PF_STR("10"), .after = PF_STR("20")};
     struct pf_data_file one = lake_file(&lake, table, "one.parquet", 0, 10, test->arena, &test->err);
     struct pf_data_file two = lake_file(&lake, table, "two.parquet", 10, 10, test->arena, &test->err);
     CHECK_STR(pf_table_mark(table, PF_STR("source")), "");

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* DuckDB writes Parquet files and says with RETURN_STATS what is in them: in a load, in a statement here, in a task on
+ * a worker. */
+#ifndef PF_QUERY_DATA_FILES_H
+#define PF_QUERY_DATA_FILES_H
+
+#include "query/query.h"
+
+struct data_files {
+    struct pf_written_file *items;
+    size_t count, capacity;
+};
+
+struct data_copy {
+    struct pf_session *session;
+    const struct pf_write *write; /* columns_sql empty: the columns of the source as they are */
+    pf_str source_sql;            /* a SELECT */
+    pf_str directory;             /* local, where the files go */
+    pf_str file_prefix;           /* of their names */
+};
+/* Files that have no rows are removed again. The paths are DuckDB's. */
+enum pf_code data_files_copy(const struct data_copy *copy, struct pf_arena *arena, struct data_files *out_files,
+                             struct pf_error *err) PF_MUST_CHECK;
+/* The SELECT that is copied, for EXPLAIN. */
+pf_str data_files_select_sql(const struct pf_write *write, pf_str source_sql, struct pf_arena *arena);
+
+/* Paths become URIs, and the files durable. `scratch` (empty: the files lie in the store): the folder they were written
+ * to; they become objects "<key_folder>/<name>" and go from there. */
+enum pf_code data_files_publish(struct pf_store *store, pf_str scratch, pf_str key_folder, struct data_files *files,
+                                struct pf_arena *arena, struct pf_error *err) PF_MUST_CHECK;
+
+/* Where a statement of `id` writes before it publishes: the store's own folder for `key_folder`; where the store has
+ * none, a folder below `local` that is made, and that the caller removes: `*out_is_scratch`. */
+enum pf_code data_files_directory(struct pf_store *store, pf_str key_folder, pf_str local, pf_str id,
+                                  struct pf_arena *arena, pf_str *out_directory, bool *out_is_scratch,
+                                  struct pf_error *err) PF_MUST_CHECK;
+
+#endif

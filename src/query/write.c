@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* The SELECT inside of a statement: bound, explained, run into data files. The tools of struct pf_statement_handler. */
+#include "query/write.h"
+
+#include "base/file.h"
+#include "base/id.h"
+#include "base/log.h"
+
+enum { MAX_CATALOG_TRIES = 3 };
+
+struct pf_arena *pf_query_arena(struct pf_query *query) {
+    return query->arena;
+}
+
+struct pf_stack *pf_query_stack(struct pf_query *query) {
+    return query->stack;
+}
+
+/* ---- bind ---- */
+
+/* Where the SELECT's columns can be known: metadata tables and rows that are in Redis are read here only. */
+static bool binds_here(const struct lake_tables *tables) {
+    for (size_t i = 0; i < tables->count; i++) {
+        if (tables->items[i].kind.len || tables->items[i].tail_sql.len) return true;
+    }
+    return false;
+}
+
+static enum pf_code find_columns(struct pf_query *query, const struct pf_column **out_columns, size_t *out_count,
+                                 struct pf_error *err) {
+    struct pf_stack *stack = query->stack;
+    struct pf_session *session = NULL;
+    bool is_here = binds_here(&query->tables);
+    PF_TRY(is_here ? define_local_views(query, err) : define_planner_tables(stack, &query->tables, err));
+    PF_TRY(pf_session_open(is_here ? stack->local_engine : stack->planner_engine, &session, err));
+    running_set_session(stack, &query->running, session);
+    enum pf_code code = pf_session_result_columns(session, query->sql, query->arena, out_columns, out_count, err);
+    running_set_session(stack, &query->running, NULL);
+    pf_session_close(session);
+    return running_explain_stop(&query->running, code, err);
+}
+
+static enum pf_code resolve(struct pf_query *query, struct pf_error *err) {
+    query->tables = (struct lake_tables){0};
+    PF_TRY(resolve_tables(query->stack, &query->bound, false, query->arena, &query->tables, err));
+    return query_choose_route(query, err);
+}
+
+enum pf_code pf_query_bind(struct pf_query *query, pf_str select_sql, const struct pf_column **out_columns,
+                           size_t *out_count, struct pf_error *err) {
+    query_close_rows(query);
+    query->sql = pf_arena_str(query->arena, pf_str_trim(select_sql));
+    PF_TRY(query_parse(query, err));
+    if (!query->is_select) {
+        PF_FAIL(err, PF_UNSUPPORTED, "%.*s does not go into a statement that writes: use SELECT",
+                PF_STR_ARG(query->bound.kind_text));
+    }
+    PF_TRY(resolve(query, err));
+    return find_columns(query, out_columns, out_count, err);
+}
+
+enum pf_code pf_query_explain(struct pf_query *query, struct pf_buf *out, struct pf_error *err) {
+    return explain_plan(query, out, err);
+}
+
+/* ---- write ---- */
+
+static pf_str folder_of(pf_str prefix) {
+    size_t end = prefix.len;
+    while (end > 0 && prefix.ptr[end - 1] != '/') end--;
+    return pf_str_slice(prefix, 0, end ? end - 1 : 0);
+}
+
+static enum pf_code copy_here(struct pf_query *query, struct data_copy *copy, struct data_files *files,
+                              struct pf_error *err) {
+    PF_TRY(pf_session_open(query->stack->local_engine, &query->session, err));
+    running_set_session(query->stack, &query->running, query->session);
+    copy->session = query->session;
+    enum pf_code code = data_files_copy(copy, query->arena, files, err);
+    query_close_rows(query);
+    return running_explain_stop(&query->running, code, err);
+}
+
+static enum pf_code write_here(struct pf_query *query, const struct pf_write *write, struct data_files *files,
+                               struct pf_error *err) {
+    struct pf_stack *stack = query->stack;
+    pf_str folder = folder_of(write->prefix), name = pf_str_slice(write->prefix, folder.len + 1, write->prefix.len);
+    pf_str id = pf_id_ulid(query->arena);
+    struct data_copy copy = {.write = write, .source_sql = query->sql};
+    bool is_scratch = false;
+    PF_TRY(define_local_views(query, err));
+    running_set_state(stack, &query->running, QUERY_RUNNING);
+    query->stats.scanned_bytes = query->tables.size_bytes;
+    copy.file_prefix = pf_arena_printf(query->arena, "%.*s%.*s", PF_STR_ARG(name), PF_STR_ARG(id));
+    PF_TRY(data_files_directory(stack->store, folder, stack_write_path(stack, query->arena), id, query->arena,
+                                &copy.directory, &is_scratch, err));
+    enum pf_code code = copy_here(query, &copy, files, err);
+    if (code == PF_OK) {
+        code = data_files_publish(stack->store, is_scratch ? copy.directory : PF_STR_EMPTY, folder, files, query->arena,
+                                  err);
+    }
+    if (is_scratch) (void)!pf_file_remove_tree(copy.directory.ptr, NULL);
+    return code;
+}
+
+static enum pf_code write_once(struct pf_query *query, const struct pf_write *write, struct data_files *files,
+                               struct pf_error *err) {
+    switch (query->route) {
+    case PF_ROUTE_LOCAL:
+    case PF_ROUTE_FLEET: return write_here(query, write, files, err);
+    default:
+        PF_FAIL(err, PF_UNSUPPORTED, "route %s is not available here: use auto, local or fleet",
+                pf_route_name(query->route));
+    }
+}
+
+enum pf_code pf_query_write(struct pf_query *query, const struct pf_write *write, struct pf_written_file **out_files,
+                            size_t *out_count, struct pf_error *err) {
+    struct data_files files = {0};
+    enum pf_code code = PF_OK;
+    /* A conflict: a table changed between its resolution and its planning. */
+    for (int attempt = 0; attempt < MAX_CATALOG_TRIES; attempt++) {
+        if (attempt > 0) PF_TRY(resolve(query, err));
+        code = write_once(query, write, &files, err);
+        if (code != PF_CONFLICT || query->is_spread) break;
+    }
+    PF_TRY(code);
+    *out_files = files.items;
+    *out_count = files.count;
+    return PF_OK;
+}
+
+void pf_query_remove_files(struct pf_query *query, pf_str prefix) {
+    struct pf_error err;
+    if (pf_store_delete_prefix(query->stack->store, prefix, NULL, &err) != PF_OK) {
+        pf_log_failure(PF_LOG_WARN, "tolerated: files of a statement that failed could not be removed", &err);
+    }
+}

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The lake under test beside a plain DuckDB that gets the same statements."""
+
+import re
+
+import duckdb
+from harness.cases import check
+from harness.environment import extension_path
+from harness.stack import QueryError
+
+TABLE_CLAUSES = re.compile(r"\b(PARTITIONED BY|SORTED BY|WITH)\s*\((?:[^()]|\([^()]*\))*\)", re.IGNORECASE)
+
+
+class Lake:
+    def __init__(self, stack):
+        self.stack, self.plain = stack, duckdb.connect()
+        self.uri = f"http://127.0.0.1:{stack.port}/iceberg"
+        self.judge = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+        for name in ("avro", "httpfs", "iceberg"):
+            self.judge.execute(f"LOAD '{extension_path(name)}'")
+        self.judge.execute(
+            f"ATTACH '' AS lake (TYPE iceberg, ENDPOINT '{self.uri}', AUTHORIZATION_TYPE 'none', DEFAULT_SCHEMA 'main')"
+        )
+
+    def run(self, sql, plain=None, **more):
+        """The statement here and on plain DuckDB (there as `plain`, or without what only tables of a lake have)."""
+        answer = self.stack.query(sql, **more)
+        expected = self.plain.execute(plain or TABLE_CLAUSES.sub("", sql)).fetchall()
+        if answer.columns[0][0] == "Count":
+            check(answer.rows == [list(row) for row in expected], f"Count {answer.rows}, DuckDB says {expected}")
+        return answer
+
+    def only(self, sql, **more):
+        """Here alone."""
+        return self.stack.query(sql, **more)
+
+    def fails(self, sql, code, *words, **more):
+        try:
+            self.stack.query(sql, **more)
+        except QueryError as failure:
+            missing = [word for word in words if word not in failure.message]
+            check(failure.code == code.upper() and not missing, f"{failure.code}: {failure.message}, expected {code} {words}")
+            return failure.message
+        raise AssertionError(f"{sql} went well")
+
+    # ---- three readers ----
+
+    def catalog(self):
+        from pyiceberg.catalog import load_catalog
+
+        return load_catalog("ours", type="rest", uri=self.uri)
+
+    def table(self, name):
+        return self.catalog().load_table(name if "." in name else f"main.{name}")
+
+    def check_table(self, name, by_pyiceberg=True):
+        """All readers see the rows that plain DuckDB has."""
+        expected = self.plain.sql(f"FROM {name} ORDER BY ALL").fetchall()
+        columns = ", ".join(f'"{column}"' for column in self.plain.sql(f"FROM {name}").columns)
+        self.stack_rows_equal(name, columns, expected)
+        full = name if "." in name else f"main.{name}"
+        found = self.judge.sql(f"SELECT {columns} FROM lake.{full} ORDER BY ALL").fetchall()
+        check(found == expected, f"stock DuckDB reads {found[:3]}… ({len(found)}), expected {expected[:3]}…")
+        if by_pyiceberg:
+            rows = self.table(name).scan().to_arrow()
+            other = duckdb.connect()
+            other.register("rows", rows)
+            found = other.sql(f"SELECT {columns} FROM rows ORDER BY ALL").fetchall()
+            check(found == expected, f"PyIceberg reads {found[:3]}… ({len(found)}), expected {expected[:3]}…")
+        return f"{len(expected)} rows"
+
+    def stack_rows_equal(self, name, columns, expected):
+        status, _, body = self.stack.request(
+            "POST", "/v1/query?format=csv", f"SELECT {columns} FROM {name}".encode(), {"Content-Type": "text/plain"}
+        )
+        check(status == 200, body.decode()[:300])
+        found = self.stack.query(f"SELECT count(*) FROM {name}").rows[0][0]
+        check(found == len(expected), f"{found} rows here, expected {len(expected)}")
+
+    def data_files(self, name):
+        """Every file below the table's data folder."""
+        folder = self.stack.table_folder(name) / "data"
+        return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+
+    def listed_files(self, name):
+        return sorted(file.file.file_path.removeprefix("file://") for file in self.table(name).scan().plan_files())
+
+    def check_no_garbage(self, name):
+        have, listed = [str(path) for path in self.data_files(name)], self.listed_files(name)
+        check(have == listed, f"files {set(have) ^ set(listed)} are on one side only")
