@@ -28,6 +28,11 @@ enum pf_code credentials_from_json(pf_str json, struct pf_arena *arena, struct p
         .secret_access_key = pf_json_get_str(root, "SecretAccessKey", PF_STR_EMPTY),
         .session_token = pf_json_get_str(root, "Token", PF_STR_EMPTY),
     };
+    pf_str code = pf_json_get_str(root, "Code", PF_STR("Success"));
+    if (!pf_str_equal(code, PF_STR("Success"))) { /* an instance says so with status 200 */
+        pf_str why = pf_str_slice(pf_json_get_str(root, "Message", PF_STR_EMPTY), 0, 300);
+        PF_FAIL(err, PF_DENIED, "%.*s: %.*s", PF_STR_ARG(pf_str_slice(code, 0, 80)), PF_STR_ARG(why));
+    }
     PF_TRY(check_keys(&keys, err));
     pf_str expires = pf_json_get_str(root, "Expiration", PF_STR_EMPTY);
     if (expires.len && !pf_aws_time_from(expires, &keys.expires_ms)) {

@@ -38,11 +38,12 @@ def flip_end(path):
 
 
 def truncate(path):
-    os.truncate(path, path.stat().st_size * 2 // 3)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
 
 
 def empty(path):
-    os.truncate(path, 0)
+    path.write_bytes(b"")
 
 
 def remove(path):
@@ -50,7 +51,7 @@ def remove(path):
 
 
 def garbage(path):
-    path.write_bytes(random.Random(7).randbytes(max(64, path.stat().st_size)))
+    path.write_bytes(random.Random(7).randbytes(max(64, len(path.read_bytes()))))
 
 
 def other_json(path):
@@ -86,9 +87,9 @@ def is_said_clearly(stack, sql, route, names):
 def damaged_table(stack, files, number, pattern, damage):
     table = f"damaged_{number}"
     stack.load(table, *files)
-    folder = stack.table_folder(table)
-    found = sorted(path for path in folder.glob(pattern) if path.is_file())
-    check(found, f"no {pattern} below {folder}: {sorted(str(p.relative_to(folder)) for p in folder.rglob('*'))[:9]}")
+    key = stack.table_key(table)
+    found = stack.paths(f"{key}/{pattern}")
+    check(found, f"no {pattern} below {key}: {[str(path) for path in stack.paths(key + '/**/*')][:9]}")
     victim = found[len(found) // 2]
     damage(victim)
     notes = [

@@ -101,9 +101,7 @@ class Arena:
         options = ["--redis-url", f"unix://{self.folder}/redis.sock", "--exchange-path", str(self.folder / "exchange")]
         options += ["--lease", f"{LEASE_S}s", "--log-level", "info"]
         self.first, self.second = Stack(workers=2, options=options), Stack(workers=1, options=options)
-        for stack in (self.first, self.second):
-            stack.store_url = f"file://{self.folder}/store"
-        (self.folder / "store").mkdir()
+        self.second.store_url = self.first.store_url
         self.plain, self.references = Plain(threads=2), {}
         self.timers, self.is_healed = [], threading.Event()
 
@@ -290,7 +288,12 @@ def cut(arena, part):
 
 def refuse(arena, part):
     if part == "store":
-        for folder in (arena.folder / "store/warehouse/main").glob("*/data"):
+        if arena.first.s3:  # falls silent
+            server = [arena.first.s3.process.pid]
+            send(server, signal.SIGSTOP)
+            arena.later(1, send, server, signal.SIGCONT)
+            return
+        for folder in arena.first.path("warehouse/main").glob("*/data"):
             away = folder.with_name("away")
             folder.rename(away)
             arena.later(1, away.rename, folder)

@@ -297,6 +297,8 @@ def exchange_is_full(lake):
 def lake_is_full(lake):
     """The lake has no room: the load fails as a whole, what was there stays."""
     stack = Stack(workers=1)
+    if stack.s3:
+        raise Skip("the disk of an S3 server is not ours")
     try:
         with small_disk(stack.folder / "store", "1500k"):
             with stack:

@@ -35,9 +35,7 @@ class Pair:
         self.options += ["--lease", f"{LEASE_S}s", "--log-level", "info", *options]
         self.first = Stack(workers=first_workers, options=self.options)
         self.second = Stack(workers=1, options=self.options)
-        for stack in (self.first, self.second):
-            stack.store_url = f"file://{self.folder}/store"
-        (self.folder / "store").mkdir()
+        self.second.store_url = self.first.store_url
 
     def __enter__(self):
         try:

@@ -2,6 +2,7 @@
 """Where things are, and the interpreter that has the test packages."""
 
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -53,6 +54,12 @@ def data_cache():
     """Generated data is kept here between runs."""
     named = os.environ.get("PUFFINDB_DATA_CACHE")
     return Path(named) if named else Path.home() / ".cache/puffindb/data"
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def is_long():

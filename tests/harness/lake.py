@@ -5,10 +5,9 @@ import json
 import subprocess
 from pathlib import Path
 
-from pyiceberg.table import StaticTable
-
 from .cases import Problem
 from .environment import ROOT
+from .objects import static_table
 
 
 def make_lake(benchmark, scale):
@@ -42,6 +41,6 @@ def chosen_queries(queries, wanted):
 
 def files_of(stack, table):
     """The data files of a table of the stack's lake, as its Iceberg metadata lists them."""
-    pointer = json.loads((stack.table_folder(table) / "metadata/pointer.json").read_text(encoding="utf-8"))
-    static = StaticTable.from_metadata(pointer["metadata-location"])
-    return sorted(task.file.file_path.removeprefix("file://") for task in static.scan().plan_files())
+    pointer = json.loads(stack.path(f"{stack.table_key(table)}/metadata/pointer.json").read_text(encoding="utf-8"))
+    tasks = static_table(pointer["metadata-location"]).scan().plan_files()
+    return sorted(task.file.file_path.removeprefix("file://") for task in tasks)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A Redis cluster of our own on loopback: three masters, each with a replica, TLS only, with an ACL user that has just
-the rights of docs/redis.md. Started with Debian's redis-server, made with redis-cli --cluster."""
+the rights of docs/redis.md. Started with Debian's redis-server, made with redis-cli --cluster.
 
+With PUFFINDB_TEST_REDIS=cluster in the environment, every stack of a suite uses one."""
+
+import atexit
 import os
 import re
 import shutil
@@ -12,8 +15,7 @@ import time
 from pathlib import Path
 
 from .cases import Problem
-from .environment import ROOT
-from .stack import free_port
+from .environment import ROOT, free_port
 
 START_LIMIT_S, SETTLE_LIMIT_S, CALL_LIMIT_S = 30, 40, 30
 ADMIN, USER, PASSWORD, ADMIN_PASSWORD = "admin", "puffin", "pl:ume@ge", "feather"
@@ -210,6 +212,18 @@ class RedisCluster:
 
     def keys(self, pattern="*"):
         return [key for node in self.masters() for key in node.call("keys", pattern).split()]
+
+
+_shared = []
+
+
+def redis_cluster():
+    """The cluster that all stacks of this process share."""
+    if not _shared:
+        _shared.append(RedisCluster())
+        _shared[0].__enter__()
+        atexit.register(_shared[0].__exit__)
+    return _shared[0]
 
 
 def is_installed():

@@ -15,7 +15,6 @@ import hmac
 import http.client
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -24,17 +23,11 @@ import urllib.parse
 from pathlib import Path
 
 from .cases import Problem
-from .environment import ROOT
+from .environment import ROOT, free_port
 
 KINDS = ("versitygw", "minio")
 KEY, SECRET, REGION, BUCKET = "puffintest", "puffinsecret123", "us-east-1", "puffin-test"
 START_LIMIT_S = 60
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def tool(name):

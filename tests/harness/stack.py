@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -20,7 +19,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from .cases import Problem
-from .environment import binary, is_sanitized
+from .environment import binary, free_port, is_sanitized
 from .s3 import s3_server
 
 MARK = "PUFFIN_TEST_MARK"
@@ -49,12 +48,6 @@ class QueryError(Problem):
         self.status, self.error = status, error
         self.code, self.message = error.get("code"), error.get("message", "")
         super().__init__(f"HTTP {status} {self.code}: {self.message}")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Stack:
@@ -99,8 +92,16 @@ class Stack:
         ]
 
     def redis_options(self):
-        """With PUFFIN_TEST_REDIS every stack uses that Redis, under keys of its own: see tests/redis/run."""
+        """With PUFFIN_TEST_REDIS='["--redis-url", …]' every stack uses that Redis, under keys of its own; with
+        PUFFINDB_TEST_REDIS=cluster a cluster that all stacks of this process share. One that a test gives its stack
+        stays."""
+        if "--redis-url" in self.options:
+            return []
         given = json.loads(os.environ.get("PUFFIN_TEST_REDIS", "[]"))
+        if not given and os.environ.get("PUFFINDB_TEST_REDIS") == "cluster":
+            from .redis_cluster import redis_cluster
+
+            given = redis_cluster().options()
         return [*given, "--redis-prefix", f"pf:{self.mark}"] if given else []
 
     def start(self, limit_s=START_LIMIT_S):
@@ -220,10 +221,27 @@ class Stack:
 
     # ---- its lake ----
 
-    def table_folder(self, name):
-        """Of a table in the store: "name" or "namespace.name"."""
+    def path(self, key):
+        """An object of the store: a path of pathlib, or what stands for it on S3."""
+        if self.store_url.startswith("file://"):
+            return Path(self.store_url.removeprefix("file://")) / key
+        from .objects import S3Path
+
+        return S3Path(f"{self.store_url}/{key}")
+
+    def paths(self, pattern):
+        """Those that match, in order."""
+        if self.store_url.startswith("file://"):
+            root = Path(self.store_url.removeprefix("file://"))
+            return sorted(path for path in root.glob(pattern) if path.is_file())
+        from .objects import s3_paths
+
+        return s3_paths(self.store_url, pattern)
+
+    def table_key(self, name):
+        """The folder of a table, "name" or "namespace.name", in the store."""
         space, _, table = name.rpartition(".")
-        return self.folder / "store" / "warehouse" / (space or "main") / table
+        return f"warehouse/{space or 'main'}/{table}"
 
     # ---- its API ----
 
@@ -303,7 +321,8 @@ class Stack:
         """Every table of a folder made by tools/make_lake. A dot in a folder's name is a namespace."""
         lake = json.loads((Path(folder) / "lake.json").read_text(encoding="ascii"))
         for table, facts in lake["tables"].items():
-            if self.table_folder(table).exists():  # of an earlier stack in this folder
+            pointer = f"{self.table_key(table)}/metadata/pointer.json"
+            if self.store_url.startswith("file://") and self.path(pointer).exists():  # of an earlier stack in this folder
                 continue
             self.load(table, *(Path(folder) / file for file in facts["files"]))
         return lake

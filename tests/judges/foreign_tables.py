@@ -4,10 +4,12 @@
 import datetime
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 from harness.cases import Problem, Skip, check
+from harness.objects import iceberg_properties
 from harness.plain import canonical
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NotInstalledError
@@ -204,9 +206,11 @@ FILTERS = {
 
 
 def judge(cases, stack):
-    folder = stack.folder / "store" / "foreign"
-    folder.mkdir(parents=True, exist_ok=True)
-    catalog = SqlCatalog("judge", uri=f"sqlite:///{stack.folder}/judge.sqlite", warehouse=f"file://{folder}")
+    warehouse = f"{stack.store_url}/foreign"
+    if isinstance(stack.path("foreign"), Path):
+        stack.path("foreign").mkdir(parents=True, exist_ok=True)
+    database = f"sqlite:///{stack.folder}/judge.sqlite"
+    catalog = SqlCatalog("judge", uri=database, warehouse=warehouse, **iceberg_properties())
     catalog.create_namespace("judge")
     for maker in MAKERS:
         name = maker.__name__.removeprefix("make_")
@@ -235,8 +239,9 @@ def register(stack, table):
         status, output = stack.run("load", "--register", f"judge.{name}", location)
         check(status == 0, f"puffindb load --register: status {status}: {output}")
         return location.rpartition("/")[2]
-    pointer = stack.table_folder(f"judge.{name}") / "metadata" / "pointer.json"
-    pointer.parent.mkdir(parents=True, exist_ok=True)
+    pointer = stack.path(f"{stack.table_key(f'judge.{name}')}/metadata/pointer.json")
+    if isinstance(pointer, Path):
+        pointer.parent.mkdir(parents=True, exist_ok=True)
     text = {"format-version": 1, "table-uuid": str(table.metadata.table_uuid), "metadata-location": location}
     pointer.write_text(json.dumps(text), encoding="utf-8")
     return f"{location.rpartition('/')[2]}, pointer written by hand"

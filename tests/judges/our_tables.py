@@ -8,7 +8,7 @@ import duckdb
 import pyarrow
 from harness.cases import Skip, check
 from harness.environment import extension_path
-from pyiceberg.table import StaticTable
+from harness.objects import S3Path, let_duckdb_read, static_table
 
 
 def judge_lake(cases, stack, folder):
@@ -70,9 +70,8 @@ def judge_pruning(cases, stack):
 
 def metadata_path(stack, name):
     """The newest metadata file of a table, as any other reader finds it."""
-    folder = stack.table_folder(name) / "metadata"
-    files = list(folder.glob("*.metadata.json"))
-    check(files, f"no metadata of {name} in {folder}")
+    files = stack.paths(f"{stack.table_key(name)}/metadata/*.metadata.json")
+    check(files, f"no metadata of {name}")
 
     def age(path):
         metadata = json.loads(path.read_text(encoding="utf-8"))
@@ -89,13 +88,14 @@ def metadata_path(stack, name):
 
 
 def read_by_pyiceberg(connection, metadata, snapshot=None):
-    table = StaticTable.from_metadata(str(metadata))
+    table = static_table(metadata)
     return connection.from_arrow(table.scan(snapshot_id=snapshot).to_arrow())
 
 
 def read_by_duckdb(connection, metadata, snapshot=None):
     for extension in ("avro", "iceberg"):
         connection.execute(f"LOAD '{extension_path(extension)}'")
+    let_duckdb_read(connection)
     version = f", snapshot_from_id := {snapshot}::UBIGINT" if snapshot else ""
     return connection.sql(f"FROM iceberg_scan('{metadata}'{version})")
 
@@ -140,7 +140,7 @@ def compare_relations(connection, expected, found):
 
 def snapshots_are_readable(stack, name, files):
     metadata = metadata_path(stack, name)
-    snapshots = StaticTable.from_metadata(str(metadata)).snapshots()
+    snapshots = static_table(metadata).snapshots()
     check(len(snapshots) == len(files), f"{len(snapshots)} snapshots after {len(files)} loads")
     snapshots.sort(key=lambda snapshot: snapshot.sequence_number)
     for at, snapshot in enumerate(snapshots):
@@ -155,12 +155,13 @@ def snapshots_are_readable(stack, name, files):
 
 def statistics_are_right(stack, name, files):
     """Counts and bounds in the manifests against the data files themselves."""
-    entries = file_entries(StaticTable.from_metadata(str(metadata_path(stack, name))))
+    entries = file_entries(static_table(metadata_path(stack, name)))
     connection = duckdb.connect()
+    let_duckdb_read(connection)
     rows, columns = 0, 0
     for entry in entries:
         path = entry["file_path"].removeprefix("file://")
-        check(Path(path).stat().st_size == entry["file_size_in_bytes"], f"file_size_in_bytes of {path}")
+        check(size_of(path) == entry["file_size_in_bytes"], f"file_size_in_bytes of {path}")
         (count,) = connection.sql(f"SELECT count(*) FROM read_parquet('{path}')").fetchone()
         check(count == entry["record_count"], f"record_count of {path}: {entry['record_count']}, has {count}")
         rows += count
@@ -169,6 +170,10 @@ def statistics_are_right(stack, name, files):
     expected = len(source_of(connection, files))
     check(rows == expected, f"{rows} rows in the manifests, {expected} in the source")
     return f"{len(entries)} files, {columns} columns with statistics"
+
+
+def size_of(path):
+    return S3Path(path).size() if path.startswith("s3://") else Path(path).stat().st_size
 
 
 def file_entries(table):
@@ -207,7 +212,7 @@ def check_metrics(connection, path, column, metrics):
 
 def filter_finds_all(stack, name, text):
     """PyIceberg's row_filter prunes files by our bounds; the same filter over all rows is what it must find."""
-    table = StaticTable.from_metadata(str(metadata_path(stack, name)))
+    table = static_table(metadata_path(stack, name))
     found = table.scan(row_filter=text.replace(" like ", " LIKE ")).to_arrow().num_rows
     everything = duckdb.connect().from_arrow(table.scan().to_arrow())
     expected = len(everything.filter(text + (" AND NOT isnan(x)" if name == "floats" else "")))
