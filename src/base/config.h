@@ -47,6 +47,15 @@ enum pf_option_type {
     X(S3_HEDGING)                                                                                                      \
     X(S3_TIMEOUT)                                                                                                      \
     X(CACHE_MEMORY)                                                                                                    \
+    X(CATALOG)                                                                                                         \
+    X(CATALOG_WAREHOUSE)                                                                                               \
+    X(CATALOG_TOKEN)                                                                                                   \
+    X(CATALOG_CREDENTIAL)                                                                                              \
+    X(CATALOG_SCOPE)                                                                                                   \
+    X(CATALOG_OAUTH_URL)                                                                                               \
+    X(CATALOG_SIGNING)                                                                                                 \
+    X(CATALOG_CA_FILE)                                                                                                 \
+    X(CATALOG_FUNCTION)                                                                                                \
     X(LISTEN)                                                                                                          \
     X(URL)                                                                                                             \
     X(EMBEDDED)                                                                                                        \

@@ -42,12 +42,20 @@ enum pf_code pf_catalog_open(struct pf_store *store, const struct pf_catalog_opt
     for (size_t i = 0; i < given.foreign_root_count; i++) {
         catalog->foreign_roots[i] = pf_arena_str(arena, without_slash(given.foreign_roots[i]));
     }
+    if (given.remote.url.len) {
+        enum pf_code code = remote_open(&given.remote, &catalog->remote, err);
+        if (code != PF_OK) {
+            pf_catalog_close(catalog);
+            return code;
+        }
+    }
     *out_catalog = catalog;
     return PF_OK;
 }
 
 struct pf_catalog *pf_catalog_close(struct pf_catalog *catalog) {
     if (!catalog) return NULL;
+    remote_close(catalog->remote);
     cache_free(catalog->cache);
     pf_arena_free(catalog->arena);
     return NULL;
@@ -150,11 +158,22 @@ static enum pf_code list_folders(struct pf_catalog *catalog, pf_str prefix, stru
     return PF_OK;
 }
 
+static enum pf_code give_sorted(struct names *names, pf_str **out_names, size_t *out_count) {
+    if (names->count) qsort(names->items, names->count, sizeof *names->items, compare_names);
+    *out_names = names->items;
+    *out_count = names->count;
+    return PF_OK;
+}
+
 enum pf_code pf_catalog_list_tables(struct pf_catalog *catalog, pf_str space, struct pf_arena *arena,
                                     pf_str **out_names, size_t *out_count, struct pf_error *err) {
     if (!space.len) space = PF_DEFAULT_NAMESPACE;
     PF_TRY(catalog_check_space(space, err));
-    struct names names;
+    struct names names = {0};
+    if (catalog->remote) {
+        PF_TRY(remote_list(catalog->remote, space, "tables", arena, &names.items, &names.count, err));
+        return give_sorted(&names, out_names, out_count);
+    }
     pf_str prefix = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(catalog_space_key(catalog, space, arena)));
     PF_TRY(list_folders(catalog, prefix, arena, &names, err));
     size_t count = 0;
@@ -170,11 +189,15 @@ enum pf_code pf_catalog_list_tables(struct pf_catalog *catalog, pf_str space, st
 
 enum pf_code pf_catalog_list_namespaces(struct pf_catalog *catalog, struct pf_arena *arena, pf_str **out_names,
                                         size_t *out_count, struct pf_error *err) {
-    struct names names;
-    pf_str prefix = catalog_space_key(catalog, PF_STR_EMPTY, arena);
-    PF_TRY(list_folders(catalog, prefix, arena, &names, err));
+    struct names names = {0};
     size_t count = 0;
     bool has_main = false;
+    if (catalog->remote) {
+        PF_TRY(remote_list_namespaces(catalog->remote, arena, &names.items, &names.count, err));
+        return give_sorted(&names, out_names, out_count);
+    }
+    pf_str prefix = catalog_space_key(catalog, PF_STR_EMPTY, arena);
+    PF_TRY(list_folders(catalog, prefix, arena, &names, err));
     for (size_t i = 0; i < names.count; i++) {
         pf_str name = names.items[i];
         bool is_there = false, is_main = pf_str_equal(name, PF_DEFAULT_NAMESPACE);
@@ -183,13 +206,8 @@ enum pf_code pf_catalog_list_namespaces(struct pf_catalog *catalog, struct pf_ar
         if (is_there || is_main) names.items[count++] = name;
     }
     names.count = count;
-    if (!has_main) {
-        PF_ARENA_PUSH(arena, names.items, names.count, names.capacity) = PF_DEFAULT_NAMESPACE;
-        qsort(names.items, names.count, sizeof *names.items, compare_names);
-    }
-    *out_names = names.items;
-    *out_count = names.count;
-    return PF_OK;
+    if (!has_main) PF_ARENA_PUSH(arena, names.items, names.count, names.capacity) = PF_DEFAULT_NAMESPACE;
+    return give_sorted(&names, out_names, out_count);
 }
 
 enum pf_code catalog_find_nocase(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,

@@ -16,6 +16,19 @@
 struct pf_catalog;
 struct pf_store;
 
+/* Another catalog that speaks Iceberg's REST protocol, instead of pointers in the store. Who we are: a token, or client
+ * id and secret of OAuth2, or the AWS credentials chain (a signing service), or nobody. */
+struct pf_catalog_remote_options {
+    pf_str url;        /* "https://host/path", without /v1; empty: none */
+    pf_str warehouse;  /* what /v1/config is asked for; may be empty */
+    pf_str token;      /* a bearer token */
+    pf_str credential; /* "client-id:secret" */
+    pf_str scope;      /* empty: "catalog" */
+    pf_str oauth_url;  /* where tokens are; empty: as the catalog says, else <url>/v1/oauth/tokens */
+    pf_str signing_service, signing_region; /* "glue", "s3tables", "lambda", "execute-api"; region empty: the chain's */
+    pf_str ca_path;                         /* PEM; empty: the system's */
+};
+
 struct pf_catalog_options {
     pf_str warehouse;            /* prefix of keys without a slash at the end; empty: the root of the store */
     int64_t cache_bytes;         /* decoded metadata and manifests; 0: 256 MiB */
@@ -23,6 +36,7 @@ struct pf_catalog_options {
     const pf_str *foreign_roots; /* absolute directories outside the store whose files registered tables may have */
     size_t foreign_root_count;
     int64_t commit_wait_ms; /* how long a commit competes with others; 0: 60 s, then PF_CONFLICT */
+    struct pf_catalog_remote_options remote;
 };
 
 /* `options` may be NULL. The store must outlive the catalog. */

@@ -4,6 +4,7 @@
 
 #include "catalog/cache.h"
 #include "catalog/catalog.h"
+#include "catalog/remote.h"
 
 #include <stdatomic.h>
 
@@ -16,6 +17,7 @@ struct pf_catalog {
     int reader_count;
     int64_t commit_wait_ms;
     struct cache *cache;
+    struct remote *remote; /* NULL: names are pointers in the store */
     _Atomic int64_t pointer_reads, object_reads, commit_retries;
 };
 
@@ -60,6 +62,11 @@ enum pf_code catalog_locate(struct pf_catalog *catalog, pf_str uri, struct pf_ar
 enum pf_code catalog_read_object(struct pf_catalog *catalog, pf_str uri, struct pf_arena *arena, pf_str *out_bytes,
                                  struct pf_error *err) PF_MUST_CHECK;
 
+/* Metadata that came with an answer, so that nobody reads it again. */
+enum pf_code catalog_put_metadata(struct pf_catalog *catalog, pf_str path, pf_str json, struct pf_arena *arena,
+                                  const struct pf_table_metadata **out_metadata, struct pf_error *err) PF_MUST_CHECK;
+/* NULL: not in the cache. */
+const struct pf_table_metadata *catalog_peek_metadata(struct pf_catalog *catalog, pf_str path, struct pf_arena *arena);
 /* Decoded objects, from the cache or read; each is held until `arena` is freed. */
 enum pf_code catalog_get_metadata(struct pf_catalog *catalog, pf_str path, struct pf_arena *arena,
                                   const struct pf_table_metadata **out_metadata, struct pf_error *err) PF_MUST_CHECK;
@@ -108,6 +115,27 @@ enum pf_code catalog_mark_pointer(struct pf_catalog *catalog, struct pf_table_id
 enum pf_code catalog_finish_rename(struct pf_catalog *catalog, struct pf_table_id from,
                                    const struct catalog_pointer *pointer, struct pf_error *err) PF_MUST_CHECK;
 pf_str catalog_pointer_key(const struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena);
+
+/* ---- through another catalog (remote_catalog.c) ---- */
+
+/* As catalog_read_pointer: `etag` is where the metadata is, which the cache has then. */
+enum pf_code catalog_remote_pointer(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                    struct catalog_pointer *out_pointer, struct pf_error *err) PF_MUST_CHECK;
+/* A new table with the schema and so on of `metadata`; `is_staged`: made by the first commit, if the catalog can. */
+enum pf_code catalog_remote_create(struct pf_catalog *catalog, struct pf_table_id id,
+                                   const struct pf_table_metadata *metadata, bool is_staged, struct pf_arena *arena,
+                                   struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+/* As pf_catalog_create_table. */
+enum pf_code catalog_remote_create_asked(struct pf_catalog *catalog, struct pf_table_id id, pf_json *request,
+                                         struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err)
+    PF_MUST_CHECK;
+/* As pf_catalog_change_table. */
+enum pf_code catalog_remote_change(struct pf_catalog *catalog, const struct pf_table_change *change,
+                                   struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err)
+    PF_MUST_CHECK;
+/* Once; the outcomes are those of catalog_move_pointer. */
+enum pf_code catalog_remote_move(struct pf_catalog *catalog, const struct pf_table *base,
+                                 const struct pf_table_metadata *next, struct pf_error *err) PF_MUST_CHECK;
 
 /* ---- commits (conflicts.c, commit.c) ---- */
 

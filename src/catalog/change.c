@@ -27,8 +27,8 @@ enum pf_code pf_catalog_stage(struct pf_catalog *catalog, const struct pf_table_
     if (is_view)
         PF_FAIL(err, PF_CONFLICT, "there is a view '%.*s.%.*s' already", PF_STR_ARG(id.space), PF_STR_ARG(id.name));
     PF_TRY(pf_store_check_key(catalog_pointer_key(catalog, id, arena), err));
-    pf_str uuid = pf_id_uuid(arena), location;
-    PF_TRY(catalog_new_location(catalog, id, uuid, arena, &location, err));
+    pf_str uuid = pf_id_uuid(arena), location = PF_STR("chosen by the catalog");
+    if (!catalog->remote) PF_TRY(catalog_new_location(catalog, id, uuid, arena, &location, err));
     struct pf_table_create create = {
         .uuid = uuid,
         .location = location,
@@ -44,6 +44,8 @@ enum pf_code pf_catalog_stage(struct pf_catalog *catalog, const struct pf_table_
     if (code != PF_OK) {
         return pf_error_wrap(err, code, "create table %.*s.%.*s", PF_STR_ARG(id.space), PF_STR_ARG(id.name));
     }
+    if (catalog->remote) metadata->location = PF_STR_EMPTY;
+    if (catalog->remote) return catalog_remote_create(catalog, id, metadata, true, arena, out_table, err);
     struct pf_table *table = PF_ARENA_NEW(arena, struct pf_table);
     *table = (struct pf_table){
         .id = {pf_arena_str(arena, id.space), pf_arena_str(arena, id.name)},
@@ -80,7 +82,9 @@ static enum pf_code store_staged(struct pf_catalog *catalog, const struct pf_tab
 
 enum pf_code pf_catalog_create_staged(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
                                       struct pf_table **out_table, struct pf_error *err) {
-    enum pf_code code = store_staged(catalog, table, arena, err);
+    enum pf_code code = table->metadata_path.len ? PF_OK /* the catalog could not stage it */
+                        : catalog->remote        ? catalog_remote_move(catalog, table, table->metadata, err)
+                                                 : store_staged(catalog, table, arena, err);
     if (code != PF_OK) return pf_error_wrap(err, code, "create table %.*s", PF_STR_ARG(table->full_name));
     return out_table ? pf_catalog_load_exact(catalog, table->id, arena, out_table, err) : PF_OK;
 }
@@ -158,7 +162,10 @@ static enum pf_code drop(struct pf_catalog *catalog, struct pf_table_id id, bool
 
 enum pf_code pf_catalog_drop(struct pf_catalog *catalog, struct pf_table_id id, bool purge, struct pf_error *err) {
     struct pf_arena *scratch = pf_arena_new(NULL, "drop");
-    enum pf_code code = drop(catalog, id, purge, scratch, err);
+    enum pf_code code = catalog->remote ? find_name(catalog, &id, scratch, err) : PF_OK;
+    if (code == PF_OK)
+        code = catalog->remote ? remote_drop(catalog->remote, id, "tables", purge, err)
+                               : drop(catalog, id, purge, scratch, err);
     pf_arena_free(scratch);
     return code;
 }
@@ -189,7 +196,10 @@ static enum pf_code register_table(struct pf_catalog *catalog, struct pf_table_i
 enum pf_code pf_catalog_register(struct pf_catalog *catalog, struct pf_table_id id, pf_str metadata_location,
                                  bool is_update, struct pf_error *err) {
     struct pf_arena *scratch = pf_arena_new(NULL, "register");
-    enum pf_code code = register_table(catalog, id, metadata_location, is_update, scratch, err);
+    enum pf_code code = catalog_check_id(&id, err);
+    if (code == PF_OK)
+        code = catalog->remote ? remote_register(catalog->remote, id, metadata_location, is_update, err)
+                               : register_table(catalog, id, metadata_location, is_update, scratch, err);
     pf_arena_free(scratch);
     return code == PF_OK ? PF_OK : pf_error_wrap(err, code, "register table '%.*s'", PF_STR_ARG(id.name));
 }

@@ -66,6 +66,8 @@ static void delete_objects(struct pf_catalog *catalog, const struct pf_commit *c
 static enum pf_code put_objects(struct pf_catalog *catalog, const struct pf_table *table,
                                 const struct pf_commit *commit, struct pf_error *err) {
     for (size_t i = 0; i < commit->object_count; i++) {
+        /* Another catalog writes the metadata itself. */
+        if (catalog->remote && pf_str_equal(commit->objects[i].path, commit->metadata_path)) continue;
         enum pf_code code = catalog_put_object(catalog, table, commit->objects[i].path, commit->objects[i].bytes, err);
         if (code == PF_OK) continue;
         delete_objects(catalog, commit);
@@ -111,14 +113,19 @@ static enum outcome look(struct pf_catalog *catalog, const struct pf_table *base
 enum pf_code catalog_publish(struct pf_catalog *catalog, const struct pf_table *base, const struct pf_commit *commit,
                              struct pf_error *err) {
     for (int attempt = 0;; attempt++) {
-        enum pf_code code = catalog_move_pointer(catalog, base->id, base->pointer_etag, commit->metadata,
-                                                 commit->metadata_path, base->metadata_path, err);
+        enum pf_code code = catalog->remote
+                                ? catalog_remote_move(catalog, base, commit->metadata, err)
+                                : catalog_move_pointer(catalog, base->id, base->pointer_etag, commit->metadata,
+                                                       commit->metadata_path, base->metadata_path, err);
         if (code == PF_OK) return PF_OK;
         /* Also after a conflict: a store that repeats a request may have met our own first one. */
         bool is_told = code != PF_CONFLICT && !pf_code_is_retryable(code);
         if (is_told) return code;
         enum outcome outcome = look(catalog, base, commit);
         if (outcome == OUTCOME_DONE) return PF_OK;
+        /* Another catalog says no only when it means it. */
+        bool is_refused = catalog->remote && code == PF_CONFLICT && outcome == OUTCOME_STILL_OPEN;
+        if (is_refused) return code;
         if (outcome == OUTCOME_LOST) PF_FAIL(err, PF_CONFLICT, "somebody else changed the table");
         if (outcome == OUTCOME_UNKNOWN || attempt >= LOOKS) {
             return pf_error_wrap(err, PF_REMOTE, "the outcome is unknown, its files must be kept");
@@ -302,7 +309,7 @@ static enum pf_code try_once(const struct change *change, struct pf_arena *arena
         if (code != PF_REMOTE) delete_objects(change->catalog, &commit);
         return pf_error_wrap(err, code, "commit to %.*s", PF_STR_ARG(base->full_name));
     }
-    for (size_t i = 0; i < commit.expired_metadata_count; i++) {
+    for (size_t i = 0; !change->catalog->remote && i < commit.expired_metadata_count; i++) {
         catalog_delete_quietly(change->catalog, commit.expired_metadata_paths[i]);
     }
     *out_snapshot_id = commit.metadata->current_snapshot_id;

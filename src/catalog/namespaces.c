@@ -101,6 +101,7 @@ static enum pf_code exists(struct pf_catalog *catalog, pf_str space, struct pf_a
 
 enum pf_code pf_catalog_namespace_exists(struct pf_catalog *catalog, pf_str space, bool *out_exists,
                                          struct pf_error *err) {
+    if (catalog->remote) return remote_namespace_exists(catalog->remote, space, out_exists, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "namespace");
     enum pf_code code = exists(catalog, space, scratch, out_exists, err);
     pf_arena_free(scratch);
@@ -118,6 +119,7 @@ static enum pf_code need(struct pf_catalog *catalog, pf_str space, struct pf_are
 
 enum pf_code pf_catalog_create_namespace(struct pf_catalog *catalog, pf_str space, const struct pf_property *properties,
                                          size_t count, struct pf_error *err) {
+    if (catalog->remote) return remote_create_namespace(catalog->remote, space, properties, count, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "namespace");
     bool is_there = false;
     pf_str text;
@@ -144,6 +146,7 @@ static enum pf_code drop_namespace(struct pf_catalog *catalog, pf_str space, str
 }
 
 enum pf_code pf_catalog_drop_namespace(struct pf_catalog *catalog, pf_str space, struct pf_error *err) {
+    if (catalog->remote) return remote_drop_namespace(catalog->remote, space, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "namespace");
     enum pf_code code = drop_namespace(catalog, space, scratch, err);
     pf_arena_free(scratch);
@@ -153,6 +156,7 @@ enum pf_code pf_catalog_drop_namespace(struct pf_catalog *catalog, pf_str space,
 enum pf_code pf_catalog_get_properties(struct pf_catalog *catalog, pf_str space, struct pf_arena *arena,
                                        struct pf_property **out_properties, size_t *out_count, struct pf_error *err) {
     pf_str etag;
+    if (catalog->remote) return remote_get_properties(catalog->remote, space, arena, out_properties, out_count, err);
     PF_TRY(need(catalog, space, arena, err));
     *out_properties = NULL;
     *out_count = 0;
@@ -204,6 +208,7 @@ static enum pf_code change_properties(struct pf_catalog *catalog, pf_str space, 
 enum pf_code pf_catalog_change_properties(struct pf_catalog *catalog, pf_str space,
                                           const struct pf_property_change *change, bool *out_removed,
                                           struct pf_error *err) {
+    if (catalog->remote) return remote_change_properties(catalog->remote, space, change, out_removed, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "namespace");
     enum pf_code code = change_properties(catalog, space, change, out_removed, scratch, err);
     pf_arena_free(scratch);

@@ -73,9 +73,31 @@ enum pf_code catalog_get_metadata(struct pf_catalog *catalog, pf_str path, struc
     return PF_OK;
 }
 
+enum pf_code catalog_put_metadata(struct pf_catalog *catalog, pf_str path, pf_str json, struct pf_arena *arena,
+                                  const struct pf_table_metadata **out_metadata, struct pf_error *err) {
+    struct pf_arena *own = pf_arena_new(NULL, "table metadata");
+    struct pf_table_metadata *metadata = NULL;
+    enum pf_code code = pf_table_metadata_read(pf_arena_str(own, json), path, own, &metadata, err);
+    if (code != PF_OK) {
+        pf_arena_free(own);
+        return code;
+    }
+    *out_metadata = hold(cache_add(catalog->cache, CACHED_METADATA, path, own, metadata), arena);
+    return PF_OK;
+}
+
+const struct pf_table_metadata *catalog_peek_metadata(struct pf_catalog *catalog, pf_str path, struct pf_arena *arena) {
+    struct cached *entry = cache_acquire(catalog->cache, CACHED_METADATA, path);
+    return entry ? hold(entry, arena) : NULL;
+}
+
 enum pf_code pf_catalog_read_metadata(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
                                       pf_str *out_json, struct pf_error *err) {
     pf_str bytes;
+    if (catalog->remote) { /* which sent it, and may be the only one who can read the file */
+        enum pf_code written = pf_table_metadata_write(table->metadata, arena, out_json, err);
+        return written == PF_OK ? PF_OK : pf_error_wrap(err, written, "table %.*s", PF_STR_ARG(table->full_name));
+    }
     enum pf_code code = catalog_read_object(catalog, table->metadata_path, arena, &bytes, err);
     if (code == PF_NOT_FOUND) {
         PF_FAIL(err, PF_NOT_FOUND, "Failed to open input stream for file: %.*s", PF_STR_ARG(table->metadata_path));

@@ -53,6 +53,7 @@ static enum pf_code read_pointer(struct pf_catalog *catalog, struct pf_table_id 
 
 enum pf_code catalog_read_pointer(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
                                   struct catalog_pointer *out_pointer, struct pf_error *err) {
+    if (catalog->remote) return catalog_remote_pointer(catalog, id, arena, out_pointer, err);
     for (int attempt = 0; attempt < MOST_RENAMES; attempt++) {
         PF_TRY(read_pointer(catalog, id, arena, out_pointer, err));
         if (!out_pointer->moving_to.len) return PF_OK;
@@ -114,6 +115,7 @@ enum pf_code catalog_delete_pointer(struct pf_catalog *catalog, struct pf_table_
 enum pf_code pf_catalog_exists(struct pf_catalog *catalog, struct pf_table_id id, bool *out_exists,
                                struct pf_error *err) {
     PF_TRY(catalog_check_id(&id, err));
+    if (catalog->remote) return remote_exists(catalog->remote, id, "tables", out_exists, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "pointer");
     struct pf_store_object object;
     enum pf_code code = pf_store_stat(catalog->store, catalog_pointer_key(catalog, id, scratch), &object, err);

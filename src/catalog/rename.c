@@ -89,6 +89,7 @@ static enum pf_code rename_table(struct pf_catalog *catalog, struct pf_table_id 
 
 enum pf_code pf_catalog_rename(struct pf_catalog *catalog, struct pf_table_id from, struct pf_table_id to,
                                struct pf_error *err) {
+    if (catalog->remote) return remote_rename(catalog->remote, "tables", from, to, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "rename");
     enum pf_code code = rename_table(catalog, from, to, scratch, err);
     pf_arena_free(scratch);

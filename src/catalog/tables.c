@@ -84,6 +84,7 @@ enum pf_code pf_catalog_create_table(struct pf_catalog *catalog, struct pf_table
                                      struct pf_error *err) {
     struct pf_table_metadata *metadata;
     PF_TRY(catalog_check_id(&id, err));
+    if (catalog->remote) return catalog_remote_create_asked(catalog, id, request, arena, out_table, err);
     PF_TRY(need_namespace(catalog, id.space, err));
     PF_TRY(catalog_check_is_free(catalog, id, err));
     pf_str uuid = pf_id_uuid(arena), location = pf_json_get_str(request, "location", PF_STR_EMPTY);
@@ -143,6 +144,7 @@ static enum pf_code change_once(struct pf_catalog *catalog, struct pf_table_id i
 enum pf_code pf_catalog_change_table(struct pf_catalog *catalog, const struct pf_table_change *change,
                                      struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err) {
     struct pf_table_id id = change->id;
+    if (catalog->remote) return catalog_remote_change(catalog, change, arena, out_table, err);
     PF_TRY(catalog_check_id(&id, err));
     if (asks_for_a_new_table(change->requirements)) {
         PF_TRY(create_by_updates(catalog, id, change, arena, err));
@@ -205,6 +207,7 @@ static enum pf_code change_tables(struct pf_catalog *catalog, const struct pf_ta
 
 enum pf_code pf_catalog_change_tables(struct pf_catalog *catalog, const struct pf_table_change *changes, size_t count,
                                       struct pf_error *err) {
+    if (catalog->remote) return remote_commit_all(catalog->remote, changes, count, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "transaction");
     enum pf_code code = change_tables(catalog, changes, count, scratch, err);
     pf_arena_free(scratch);

@@ -88,11 +88,27 @@ static enum pf_code publish(struct pf_catalog *catalog, struct pf_table_id id, s
 
 /* ---- reading ---- */
 
+/* A catalog without views has none. */
+static enum pf_code list_remote_views(struct pf_catalog *catalog, pf_str space, struct pf_arena *arena,
+                                      pf_str **out_names, size_t *out_count, struct pf_error *err) {
+    bool has_views = false;
+    PF_TRY(remote_offers(catalog->remote, "GET /v1/{prefix}/namespaces/{namespace}/views", &has_views, err));
+    *out_count = 0;
+    return has_views ? remote_list(catalog->remote, space, "views", arena, out_names, out_count, err) : PF_OK;
+}
+
+static enum pf_code remote_view_exists(struct pf_catalog *catalog, struct pf_table_id id, bool *out_exists,
+                                       struct pf_error *err) {
+    PF_TRY(remote_offers(catalog->remote, "GET /v1/{prefix}/namespaces/{namespace}/views/{view}", out_exists, err));
+    return *out_exists ? remote_exists(catalog->remote, id, "views", out_exists, err) : PF_OK;
+}
+
 enum pf_code pf_catalog_list_views(struct pf_catalog *catalog, pf_str space, struct pf_arena *arena, pf_str **out_names,
                                    size_t *out_count, struct pf_error *err) {
     pf_str *names = NULL;
     size_t count = 0, capacity = 0;
     PF_TRY(catalog_check_space(space, err));
+    if (catalog->remote) return list_remote_views(catalog, space, arena, out_names, out_count, err);
     struct pf_store_list_options options = {.is_flat = true};
     options.prefix = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(catalog_space_key(catalog, space, arena)));
     do {
@@ -117,6 +133,7 @@ enum pf_code pf_catalog_view_exists(struct pf_catalog *catalog, struct pf_table_
                                     struct pf_error *err) {
     struct pf_store_object object;
     PF_TRY(catalog_check_id(&id, err));
+    if (catalog->remote) return remote_view_exists(catalog, id, out_exists, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "view");
     enum pf_code code = pf_store_stat(catalog->store, pointer_key(catalog, id, scratch), &object, err);
     pf_arena_free(scratch);
@@ -137,6 +154,7 @@ enum pf_code pf_catalog_load_view(struct pf_catalog *catalog, struct pf_table_id
                                   struct pf_view **out_view, struct pf_error *err) {
     struct view_pointer pointer;
     PF_TRY(catalog_check_id(&id, err));
+    if (catalog->remote) return remote_load_view(catalog->remote, id, arena, out_view, err);
     PF_TRY(read_pointer(catalog, id, arena, &pointer, err));
     struct pf_view *view = PF_ARENA_NEW(arena, struct pf_view);
     *view = (struct pf_view){.id = {pf_arena_str(arena, id.space), pf_arena_str(arena, id.name)},
@@ -168,6 +186,10 @@ enum pf_code pf_catalog_create_view(struct pf_catalog *catalog, struct pf_table_
                                     struct pf_arena *arena, struct pf_view **out_view, struct pf_error *err) {
     pf_str json;
     PF_TRY(catalog_check_id(&id, err));
+    if (catalog->remote) {
+        PF_TRY(remote_create_view(catalog->remote, id, request, err));
+        return pf_catalog_load_view(catalog, id, arena, out_view, err);
+    }
     PF_TRY(check_can_make(catalog, id, err));
     struct view_pointer pointer = {.uuid = pf_id_uuid(arena)};
     pf_str location = pf_json_get_str(request, "location", PF_STR_EMPTY);
@@ -183,6 +205,7 @@ enum pf_code pf_catalog_register_view(struct pf_catalog *catalog, struct pf_tabl
     struct view_pointer pointer = {.metadata_location = metadata_location};
     pf_str json;
     PF_TRY(catalog_check_id(&id, err));
+    if (catalog->remote) PF_FAIL(err, PF_UNSUPPORTED, "views are registered with the other catalog itself");
     PF_TRY(check_can_make(catalog, id, err));
     PF_TRY(read_metadata(catalog, metadata_location, arena, &json, err));
     PF_TRY(pf_view_metadata_check(json, arena, &pointer.uuid, err));
@@ -213,6 +236,10 @@ enum pf_code pf_catalog_change_view(struct pf_catalog *catalog, const struct pf_
                                     struct pf_arena *arena, struct pf_view **out_view, struct pf_error *err) {
     struct pf_table_id id = change->id;
     PF_TRY(catalog_check_id(&id, err));
+    if (catalog->remote) {
+        PF_TRY(remote_change_view(catalog->remote, change, err));
+        return pf_catalog_load_view(catalog, id, arena, out_view, err);
+    }
     for (int attempt = 0;; attempt++) {
         struct pf_arena *scratch = pf_arena_new(NULL, "view");
         bool is_race = false;
@@ -248,6 +275,7 @@ static enum pf_code rename_view(struct pf_catalog *catalog, struct pf_table_id f
 
 enum pf_code pf_catalog_rename_view(struct pf_catalog *catalog, struct pf_table_id from, struct pf_table_id to,
                                     struct pf_error *err) {
+    if (catalog->remote) return remote_rename(catalog->remote, "views", from, to, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "view");
     enum pf_code code = rename_view(catalog, from, to, scratch, err);
     pf_arena_free(scratch);
@@ -257,6 +285,7 @@ enum pf_code pf_catalog_rename_view(struct pf_catalog *catalog, struct pf_table_
 enum pf_code pf_catalog_drop_view(struct pf_catalog *catalog, struct pf_table_id id, struct pf_error *err) {
     struct view_pointer pointer;
     PF_TRY(catalog_check_id(&id, err));
+    if (catalog->remote) return remote_drop(catalog->remote, id, "views", false, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "view");
     enum pf_code code = read_pointer(catalog, id, scratch, &pointer, err);
     if (code == PF_OK || code == PF_CORRUPT)

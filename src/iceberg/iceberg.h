@@ -262,6 +262,16 @@ enum pf_code pf_table_check_requirements(const struct pf_table_metadata *metadat
 enum pf_code pf_table_apply_updates(const struct pf_table_metadata *base, pf_json *updates, int64_t now_ms,
                                     struct pf_arena *arena, struct pf_table_metadata **out_metadata,
                                     struct pf_error *err) PF_MUST_CHECK;
+/* The other way round, for a catalog that keeps the metadata itself: the requirements and updates, JSON lists, that make
+ * `next` of `base`, whose current state they require. NULL `base`: a table made by this commit. Told are new snapshots,
+ * references and properties; of a new table also schema, partition spec and sort order. */
+enum pf_code pf_table_print_updates(const struct pf_table_metadata *base, const struct pf_table_metadata *next,
+                                    struct pf_arena *arena, pf_str *out_requirements, pf_str *out_updates,
+                                    struct pf_error *err) PF_MUST_CHECK;
+/* A CreateTableRequest for a table like that. An empty location is left to the catalog. */
+enum pf_code pf_table_print_create_request(pf_str name, const struct pf_table_metadata *metadata, bool is_staged,
+                                           struct pf_arena *arena, pf_str *out_json, struct pf_error *err)
+    PF_MUST_CHECK;
 /* Puts the metadata file that is left behind into `next`'s log and forgets the oldest
  * (write.metadata.previous-versions-max); those are the first entries of `out_expired`, their number is returned. */
 size_t pf_table_metadata_log(struct pf_table_metadata *next, const struct pf_table_metadata *base, pf_str base_path,

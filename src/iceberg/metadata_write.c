@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Table metadata as JSON, format versions 1 to 3, in the order in which Iceberg's Java library writes it. */
-#include "iceberg/schema.h"
+#include "iceberg/update.h"
 
 enum { MAX_METADATA_BYTES = 512 << 20 };
 
-static void write_properties(const struct pf_property *properties, size_t count, struct pf_json_out *out) {
+void metadata_write_properties(const struct pf_property *properties, size_t count, struct pf_json_out *out) {
     for (size_t i = 0; i < count; i++) {
         pf_json_put_key(out, properties[i].key);
         pf_json_put_str(out, properties[i].value);
@@ -25,6 +25,14 @@ static void write_schemas(const struct pf_table_metadata *metadata, struct pf_js
     pf_json_close_array(out);
 }
 
+void metadata_write_spec(const struct pf_partition_spec *spec, struct pf_json_out *out) {
+    pf_json_open_object(out);
+    pf_json_field_i64(out, "spec-id", spec->id);
+    pf_json_key(out, "fields");
+    schema_write_partition_fields(spec, out);
+    pf_json_close_object(out);
+}
+
 static void write_specs(const struct pf_table_metadata *metadata, struct pf_json_out *out) {
     const struct pf_partition_spec *current = pf_table_metadata_spec(metadata, metadata->default_spec_id);
     if (metadata->format_version == 1 && current) {
@@ -34,43 +42,38 @@ static void write_specs(const struct pf_table_metadata *metadata, struct pf_json
     pf_json_field_i64(out, "default-spec-id", metadata->default_spec_id);
     pf_json_key(out, "partition-specs");
     pf_json_open_array(out);
-    for (size_t i = 0; i < metadata->spec_count; i++) {
+    for (size_t i = 0; i < metadata->spec_count; i++) metadata_write_spec(&metadata->specs[i], out);
+    pf_json_close_array(out);
+    pf_json_field_i64(out, "last-partition-id", metadata->last_partition_id);
+}
+
+void metadata_write_sort_order(const struct pf_sort_order *order, struct pf_json_out *out) {
+    pf_json_open_object(out);
+    pf_json_field_i64(out, "order-id", order->id);
+    pf_json_key(out, "fields");
+    pf_json_open_array(out);
+    for (size_t i = 0; i < order->field_count; i++) {
+        const struct pf_sort_field *field = &order->fields[i];
         pf_json_open_object(out);
-        pf_json_field_i64(out, "spec-id", metadata->specs[i].id);
-        pf_json_key(out, "fields");
-        schema_write_partition_fields(&metadata->specs[i], out);
+        pf_json_field_str(out, "transform", field->transform.text);
+        pf_json_field_i64(out, "source-id", field->source_id);
+        pf_json_field_str(out, "direction", field->is_descending ? PF_STR("desc") : PF_STR("asc"));
+        pf_json_field_str(out, "null-order", field->is_nulls_first ? PF_STR("nulls-first") : PF_STR("nulls-last"));
         pf_json_close_object(out);
     }
     pf_json_close_array(out);
-    pf_json_field_i64(out, "last-partition-id", metadata->last_partition_id);
+    pf_json_close_object(out);
 }
 
 static void write_sort_orders(const struct pf_table_metadata *metadata, struct pf_json_out *out) {
     pf_json_field_i64(out, "default-sort-order-id", metadata->default_sort_order_id);
     pf_json_key(out, "sort-orders");
     pf_json_open_array(out);
-    for (size_t i = 0; i < metadata->sort_order_count; i++) {
-        const struct pf_sort_order *order = &metadata->sort_orders[i];
-        pf_json_open_object(out);
-        pf_json_field_i64(out, "order-id", order->id);
-        pf_json_key(out, "fields");
-        pf_json_open_array(out);
-        for (size_t k = 0; k < order->field_count; k++) {
-            const struct pf_sort_field *field = &order->fields[k];
-            pf_json_open_object(out);
-            pf_json_field_str(out, "transform", field->transform.text);
-            pf_json_field_i64(out, "source-id", field->source_id);
-            pf_json_field_str(out, "direction", field->is_descending ? PF_STR("desc") : PF_STR("asc"));
-            pf_json_field_str(out, "null-order", field->is_nulls_first ? PF_STR("nulls-first") : PF_STR("nulls-last"));
-            pf_json_close_object(out);
-        }
-        pf_json_close_array(out);
-        pf_json_close_object(out);
-    }
+    for (size_t i = 0; i < metadata->sort_order_count; i++) metadata_write_sort_order(&metadata->sort_orders[i], out);
     pf_json_close_array(out);
 }
 
-static void write_snapshot(const struct pf_snapshot *snapshot, int format_version, struct pf_json_out *out) {
+void metadata_write_snapshot(const struct pf_snapshot *snapshot, int format_version, struct pf_json_out *out) {
     pf_json_open_object(out);
     if (format_version > 1) pf_json_field_i64(out, "sequence-number", snapshot->sequence_number);
     pf_json_field_i64(out, "snapshot-id", snapshot->id);
@@ -80,7 +83,7 @@ static void write_snapshot(const struct pf_snapshot *snapshot, int format_versio
         pf_json_key(out, "summary");
         pf_json_open_object(out);
         pf_json_field_str(out, "operation", snapshot->operation.len ? snapshot->operation : PF_STR("overwrite"));
-        write_properties(snapshot->summary, snapshot->summary_count, out);
+        metadata_write_properties(snapshot->summary, snapshot->summary_count, out);
         pf_json_close_object(out);
     }
     if (snapshot->manifest_list.len) {
@@ -99,15 +102,12 @@ static void write_snapshot(const struct pf_snapshot *snapshot, int format_versio
     pf_json_close_object(out);
 }
 
-static void write_ref(const struct pf_snapshot_ref *ref, struct pf_json_out *out) {
-    pf_json_put_key(out, ref->name);
-    pf_json_open_object(out);
+void metadata_write_ref_fields(const struct pf_snapshot_ref *ref, struct pf_json_out *out) {
     pf_json_field_i64(out, "snapshot-id", ref->snapshot_id);
     pf_json_field_str(out, "type", ref->is_branch ? PF_STR("branch") : PF_STR("tag"));
     if (ref->min_snapshots_to_keep >= 0) pf_json_field_i64(out, "min-snapshots-to-keep", ref->min_snapshots_to_keep);
     if (ref->max_snapshot_age_ms >= 0) pf_json_field_i64(out, "max-snapshot-age-ms", ref->max_snapshot_age_ms);
     if (ref->max_ref_age_ms >= 0) pf_json_field_i64(out, "max-ref-age-ms", ref->max_ref_age_ms);
-    pf_json_close_object(out);
 }
 
 static void write_snapshots(const struct pf_table_metadata *metadata, struct pf_json_out *out) {
@@ -116,12 +116,17 @@ static void write_snapshots(const struct pf_table_metadata *metadata, struct pf_
     }
     pf_json_key(out, "refs");
     pf_json_open_object(out);
-    for (size_t i = 0; i < metadata->ref_count; i++) write_ref(&metadata->refs[i], out);
+    for (size_t i = 0; i < metadata->ref_count; i++) {
+        pf_json_put_key(out, metadata->refs[i].name);
+        pf_json_open_object(out);
+        metadata_write_ref_fields(&metadata->refs[i], out);
+        pf_json_close_object(out);
+    }
     pf_json_close_object(out);
     pf_json_key(out, "snapshots");
     pf_json_open_array(out);
     for (size_t i = 0; i < metadata->snapshot_count; i++)
-        write_snapshot(&metadata->snapshots[i], metadata->format_version, out);
+        metadata_write_snapshot(&metadata->snapshots[i], metadata->format_version, out);
     pf_json_close_array(out);
 }
 
@@ -172,7 +177,7 @@ enum pf_code pf_table_metadata_write(const struct pf_table_metadata *metadata, s
     write_sort_orders(metadata, &out);
     pf_json_key(&out, "properties");
     pf_json_open_object(&out);
-    write_properties(metadata->properties, metadata->property_count, &out);
+    metadata_write_properties(metadata->properties, metadata->property_count, &out);
     pf_json_close_object(&out);
     if (metadata->format_version >= 3) {
         pf_json_field_i64(&out, "next-row-id", metadata->next_row_id > 0 ? metadata->next_row_id : 0);

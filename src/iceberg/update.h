@@ -43,4 +43,11 @@ enum pf_code metadata_read_snapshot(pf_json *json, struct pf_arena *arena, struc
 enum pf_code metadata_read_sort_order(pf_json *json, struct pf_arena *arena, struct pf_sort_order *order,
                                       struct pf_error *err) PF_MUST_CHECK;
 
+/* Parts of metadata as JSON (metadata_write.c). */
+void metadata_write_properties(const struct pf_property *properties, size_t count, struct pf_json_out *out);
+void metadata_write_spec(const struct pf_partition_spec *spec, struct pf_json_out *out);
+void metadata_write_sort_order(const struct pf_sort_order *order, struct pf_json_out *out);
+void metadata_write_snapshot(const struct pf_snapshot *snapshot, int format_version, struct pf_json_out *out);
+void metadata_write_ref_fields(const struct pf_snapshot_ref *ref, struct pf_json_out *out);
+
 #endif

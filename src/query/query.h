@@ -9,6 +9,7 @@
 #ifndef PF_QUERY_QUERY_H
 #define PF_QUERY_QUERY_H
 
+#include "catalog/catalog.h"
 #include "engine/engine.h"
 #include "store/store.h"
 
@@ -23,8 +24,12 @@ struct pf_stack_options {
     pf_str store_url;                      /* file:///path, s3://bucket/prefix */
     struct pf_store_options store_options; /* of the coordinator and its workers */
     int64_t cache_memory_bytes;            /* of a worker's memory, for data of a store without files; 0: a quarter */
-    pf_str exchange_path;                  /* directory for slices; empty: tmpfs if there is one, else in the store */
-    pf_str redis_url;                      /* empty: a child of ours on a Unix socket */
+    /* Who knows the tables; `url` empty: the store itself; "function:<name>": the catalog function, run by us from
+     * `catalog_bootstrap` (empty: functions/catalog/bootstrap near the program). */
+    struct pf_catalog_remote_options catalog;
+    pf_str catalog_bootstrap;
+    pf_str exchange_path; /* directory for slices; empty: tmpfs if there is one, else in the store */
+    pf_str redis_url;     /* empty: a child of ours on a Unix socket */
     pf_str redis_ca, redis_prefix;
     bool has_query_log;    /* system.queries and the like get rows */
     int64_t log_move_ms;   /* that old they go from Redis into tables; 0: 5 min */

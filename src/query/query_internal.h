@@ -105,6 +105,7 @@ struct pf_stack {
     struct pf_redis *redis;
     struct pf_sync *sync;
     struct pf_fleet *fleet;
+    struct pf_fleet *catalog_fleet; /* of the catalog function; NULL: none */
     pf_str worker_event;
     size_t view_count, view_capacity; /* of the local engine */
     struct defined_view *views;
@@ -265,5 +266,11 @@ enum pf_code scan_bytes_of(struct pf_query *query, const struct pf_plan *plan, i
 struct pf_buf;
 enum pf_code explain_plan(struct pf_query *query, struct pf_buf *out, struct pf_error *err) PF_MUST_CHECK;
 void explain_analyzed(const struct pf_query *query, struct pf_buf *out);
+
+/* ---- the catalog function (catalog_function.c) ---- */
+
+/* Starts it, and puts its URL in place of "function:<name>". */
+enum pf_code catalog_function_start(struct pf_stack *stack, struct pf_catalog_remote_options *options,
+                                    struct pf_error *err) PF_MUST_CHECK;
 
 #endif

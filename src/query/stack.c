@@ -159,6 +159,21 @@ static int64_t machine_memory_bytes(void) {
     return (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE);
 }
 
+static struct pf_catalog_remote_options copy_remote(const struct pf_catalog_remote_options *given,
+                                                    struct pf_arena *arena) {
+    return (struct pf_catalog_remote_options){
+        .url = pf_arena_str(arena, given->url),
+        .warehouse = pf_arena_str(arena, given->warehouse),
+        .token = pf_arena_str(arena, given->token),
+        .credential = pf_arena_str(arena, given->credential),
+        .scope = pf_arena_str(arena, given->scope),
+        .oauth_url = pf_arena_str(arena, given->oauth_url),
+        .signing_service = pf_arena_str(arena, given->signing_service),
+        .signing_region = pf_arena_str(arena, given->signing_region),
+        .ca_path = pf_arena_str(arena, given->ca_path),
+    };
+}
+
 static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stack_options *given,
                                     struct pf_error *err) {
     struct pf_stack_options *options = &stack->options;
@@ -166,6 +181,8 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
     options->store_url = pf_arena_str(stack->arena, given->store_url);
     options->exchange_path = pf_arena_str(stack->arena, given->exchange_path);
     options->redis_url = pf_arena_str(stack->arena, given->redis_url);
+    options->catalog = copy_remote(&given->catalog, stack->arena);
+    options->catalog_bootstrap = pf_arena_str(stack->arena, given->catalog_bootstrap);
     options->redis_ca = pf_arena_str(stack->arena, given->redis_ca);
     options->redis_prefix = given->redis_prefix.len ? pf_arena_str(stack->arena, given->redis_prefix) : PF_STR("pf");
     stack->redis_prefix = options->redis_prefix;
@@ -189,10 +206,12 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
 
 static enum pf_code open_parts(struct pf_stack *stack, struct pf_error *err) {
     PF_TRY(pf_store_open(stack->options.store_url, &stack->options.store_options, &stack->store, err));
-    struct pf_catalog_options catalog = {.warehouse = PF_STR("warehouse")};
+    struct pf_catalog_options catalog = {.warehouse = PF_STR("warehouse"), .remote = stack->options.catalog};
     stack->deleted_rows = deleted_rows_new();
-    PF_TRY(pf_catalog_open(stack->store, &catalog, &stack->catalog, err));
     PF_TRY(choose_run_path(stack, err));
+    if (pf_str_starts_with(catalog.remote.url, PF_STR("function:")))
+        PF_TRY(catalog_function_start(stack, &catalog.remote, err));
+    PF_TRY(pf_catalog_open(stack->store, &catalog, &stack->catalog, err));
     struct pf_cache_options cache = {
         .budget_bytes = stack->options.coordinator_memory_bytes / 4,
         .link_directory = pf_arena_printf(stack->arena, "%.*s/cache", PF_STR_ARG(stack->run_path)),
@@ -249,6 +268,7 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack) {
     pf_exchange_close(stack->exchange);
     pf_cache_close(stack->cache);
     pf_catalog_close(stack->catalog);
+    pf_fleet_close(stack->catalog_fleet);
     pf_store_close(stack->store);
     if (stack->owns_exchange_path) (void)!pf_file_remove_tree(stack->exchange_path.ptr, NULL);
     if (stack->run_path.len) (void)!pf_file_remove_tree(stack->run_path.ptr, NULL);

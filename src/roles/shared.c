@@ -23,10 +23,29 @@ void store_options_from(const struct pf_config *config, struct pf_store_options 
         }};
 }
 
+static struct pf_catalog_remote_options catalog_options_from(const struct pf_config *config) {
+    pf_str catalog = pf_config_text(config, PF_CONFIG_CATALOG);
+    pf_str signing = pf_config_text(config, PF_CONFIG_CATALOG_SIGNING);
+    size_t colon = pf_str_find_char(signing, ':', 0);
+    return (struct pf_catalog_remote_options){
+        .url = pf_str_equal(catalog, PF_STR("store")) ? PF_STR_EMPTY : catalog,
+        .warehouse = pf_config_text(config, PF_CONFIG_CATALOG_WAREHOUSE),
+        .token = pf_config_text(config, PF_CONFIG_CATALOG_TOKEN),
+        .credential = pf_config_text(config, PF_CONFIG_CATALOG_CREDENTIAL),
+        .scope = pf_config_text(config, PF_CONFIG_CATALOG_SCOPE),
+        .oauth_url = pf_config_text(config, PF_CONFIG_CATALOG_OAUTH_URL),
+        .signing_service = pf_str_slice(signing, 0, colon),
+        .signing_region = colon == SIZE_MAX ? PF_STR_EMPTY : pf_str_slice(signing, colon + 1, SIZE_MAX),
+        .ca_path = pf_config_text(config, PF_CONFIG_CATALOG_CA_FILE),
+    };
+}
+
 void stack_options_from(const struct pf_config *config, struct pf_stack_options *out_options) {
     pf_stack_default_options(out_options);
     out_options->store_url = pf_config_text(config, PF_CONFIG_STORE_URL);
     store_options_from(config, &out_options->store_options);
+    out_options->catalog = catalog_options_from(config);
+    out_options->catalog_bootstrap = pf_config_text(config, PF_CONFIG_CATALOG_FUNCTION);
     out_options->cache_memory_bytes = pf_config_number(config, PF_CONFIG_CACHE_MEMORY);
     out_options->redis_url = pf_config_text(config, PF_CONFIG_REDIS_URL);
     out_options->redis_ca = pf_config_text(config, PF_CONFIG_REDIS_CA);
