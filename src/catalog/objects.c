@@ -82,13 +82,13 @@ enum pf_code catalog_put_metadata(struct pf_catalog *catalog, pf_str path, pf_st
         pf_arena_free(own);
         return code;
     }
-    *out_metadata = hold(cache_add(catalog->cache, CACHED_METADATA, path, own, metadata), arena);
+    *out_metadata = cache_hold(cache_add(catalog->cache, CACHED_METADATA, path, own, metadata, 0), arena);
     return PF_OK;
 }
 
 const struct pf_table_metadata *catalog_peek_metadata(struct pf_catalog *catalog, pf_str path, struct pf_arena *arena) {
     struct cached *entry = cache_acquire(catalog->cache, CACHED_METADATA, path);
-    return entry ? hold(entry, arena) : NULL;
+    return entry ? cache_hold(entry, arena) : NULL;
 }
 
 enum pf_code pf_catalog_read_metadata(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
