@@ -73,8 +73,7 @@ static enum pf_code take_event(struct run *run, const struct pf_sync_event *even
     case PF_SYNC_CANCELLED: PF_FAIL(err, PF_CANCELLED, "query %.*s was cancelled", PF_STR_ARG(run->query->running.id));
     case PF_SYNC_DONE:
         if (!stage) return PF_OK; /* of a plan that was given up */
-        PF_TRY(stage_run_take(run, stage, event, err));
-        return lineage_unblock(run, err);
+        return stage_run_take(run, stage, event, err);
     case PF_SYNC_FAILED:
     case PF_SYNC_LOST:
         log_retry(run, event);
@@ -102,7 +101,7 @@ static enum pf_code let_steal(struct run *run, struct pf_error *err) {
     if (run->steal_at_ms == 0 || pf_clock_mono_ms() < run->steal_at_ms) return PF_OK;
     run->steal_at_ms = 0;
     if (run_tasks_left(run) == 0) return PF_OK;
-    enum pf_code code = pf_sync_expire(run->stack->sync, run->query->running.id, NULL, err);
+    enum pf_code code = pf_sync_expire(run->stack->sync, run->query->running.id, NULL, NULL, err);
     return code == PF_OK ? PF_OK : recover(run, code, err);
 }
 
@@ -118,6 +117,9 @@ static enum pf_code take_events(struct run *run, struct pf_error *err) {
         /* Its own calls to sync may fail as well; a failure of the query comes back as it is. */
         code = take_event(run, &events[i], err);
     }
+    if (count > 0 && code == PF_OK) code = lineage_unblock(run, err);
+    /* Who is behind with events sees an empty queue while the results are still to be read. */
+    if (count > 0) run->idle_cares = 0;
     pf_arena_free(scratch);
     if (run_tasks_left(run) < left) {
         run->lost_before = -1;
@@ -138,7 +140,8 @@ static enum pf_code check_fleet(struct run *run, struct pf_error *err) {
             (long long)(status.lost - run->lost_before), PF_STR_ARG(run->stack->run_path));
 }
 
-static enum pf_code look_at_queue(struct run *run, struct pf_error *err) {
+/* When nothing waits: is what runs slow, and does anything run? */
+static enum pf_code look_at_running(struct run *run, struct pf_error *err) {
     struct pf_arena *scratch = pf_arena_new(NULL, "running");
     struct pf_sync_running *running = NULL;
     size_t count = 0;
@@ -169,9 +172,12 @@ static enum pf_code care_for_keys(struct run *run, int64_t now_ms, struct pf_err
     bool is_cancelled = false;
     PF_TRY(pf_sync_coordinator_heartbeat(run->stack->sync, run->query->running.id, run->stack->coordinator_id,
                                          coordinator_lease_ms(run->stack), &is_cancelled, err));
-    PF_TRY(pf_sync_expire(run->stack->sync, run->query->running.id, NULL, err));
+    int waiting = 0;
+    PF_TRY(pf_sync_expire(run->stack->sync, run->query->running.id, NULL, &waiting, err));
     PF_TRY(put_record(run, now_ms, err));
-    return look_at_queue(run, err);
+    if (waiting == 0) return look_at_running(run, err);
+    run->idle_cares = 0;
+    return PF_OK;
 }
 
 /* Now and then: the lease on the query, tasks of silent workers, stragglers, workers that went away. */

@@ -154,7 +154,16 @@ static bool has_wanted(const struct stage_run *stage) {
     return false;
 }
 
+/* Tasks that are blocked until something else is done, or that could not be queued. */
+static bool has_more_to_do(const struct run *run) {
+    for (size_t i = 0; i < run->stage_count; i++) {
+        if (run->stages[i]->left && (has_blocked(run->stages[i]) || has_wanted(run->stages[i]))) return true;
+    }
+    return false;
+}
+
 enum pf_code lineage_unblock(struct run *run, struct pf_error *err) {
+    if (!run->has_changes) return PF_OK;
     for (size_t i = 0; i < run->stage_count; i++) {
         enum pf_code code;
         struct stage_run *stage = run->stages[i];
@@ -168,6 +177,7 @@ enum pf_code lineage_unblock(struct run *run, struct pf_error *err) {
             PF_TRY(recover(run, code, err));
         }
     }
+    run->has_changes = has_more_to_do(run);
     return PF_OK;
 }
 
@@ -202,7 +212,7 @@ enum pf_code lineage_mend(struct run *run, const struct pf_sync_event *event, st
     struct task_state *task = &reader->tasks[event->task_id];
     if (task->is_done) return PF_OK;
     if (++task->blocks > MAX_BLOCKS) return fail_query(event, err);
-    task->is_blocked = true;
+    task->is_blocked = run->has_changes = true;
     PF_TRY(check_inputs(run, &reader->stage->fragment, err));
     return lineage_unblock(run, err);
 }

@@ -73,6 +73,7 @@ static enum pf_code queue_all(struct run *run, struct pf_error *err) {
             if (!task->is_done && !task->is_blocked) task->is_wanted = true;
         }
     }
+    run->has_changes = true;
     return lineage_unblock(run, err);
 }
 

@@ -58,9 +58,10 @@ struct run {
     int64_t next_care_ms, next_record_ms;
     int64_t steal_at_ms; /* when tasks that are kept for workers are for all; 0: none are */
     int quiet_cares;     /* rounds of care since a task ended */
-    int idle_cares;      /* rounds of care since anything waited or ran */
+    int idle_cares;      /* rounds of care since anything waited or ran, or was heard of */
     int64_t lost_before; /* environments lost when the last task ended */
     int restores, mends;
+    bool has_changes;        /* a task may be wanted again, or blocked: lineage_unblock has something to look at */
     bool must_mend;          /* the queue, outside of what may fail because Redis is silent */
     bool is_hopeless;        /* the error at hand is the query's end, whatever its code */
     bool differs;            /* the stages of the coordinator before were cut in another way */
@@ -108,7 +109,7 @@ enum pf_code lineage_mend(struct run *run, const struct pf_sync_event *event, st
 enum pf_code lineage_mend_last(struct run *run, const struct pf_fragment *last, struct pf_error *err) PF_MUST_CHECK;
 /* Looks whether what the tasks of unfinished stages read and made is there, forgets what isn't. */
 enum pf_code lineage_check(struct run *run, struct pf_error *err) PF_MUST_CHECK;
-/* Queues blocked tasks whose inputs are complete again. */
+/* Queues tasks that are wanted again, and blocked ones whose inputs are complete again. */
 enum pf_code lineage_unblock(struct run *run, struct pf_error *err) PF_MUST_CHECK;
 
 /* Finds "<query>/<stage>/<task>.<attempt>." in the text of an error. */
@@ -119,8 +120,11 @@ bool lineage_find_object(pf_str query_id, pf_str text, struct object_name *out_n
 
 /* ---- speculate.c ---- */
 
-/* Is a task that has run for `age_ms` a straggler? `took_ms`: its siblings that are done, in any order. */
-bool is_straggler(int64_t age_ms, const int64_t *took_ms, size_t took_count, size_t task_count, int extra_count);
+/* How old a task of a stage must be to count as a straggler; INT64_MAX: none does. `took_ms`: its siblings that are
+ * done, in any order. */
+int64_t straggler_age_ms(const int64_t *took_ms, size_t took_count, size_t task_count);
+/* How many tasks of a stage may have a second attempt. */
+size_t most_extra_attempts(size_t task_count);
 /* Gives stragglers a second attempt. */
 enum pf_code speculate(struct run *run, const struct pf_sync_running *running, size_t count, struct pf_error *err)
     PF_MUST_CHECK;

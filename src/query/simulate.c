@@ -22,7 +22,7 @@ enum {
     WORKERS_PER_SYNC = 8,
     STACK_BYTES = 256 << 10,
     SIMULATED_LEASE_MS = 600000,
-    CLAIM_MS = 500,
+    CLAIM_MS = 2000,
     PATIENCE_MS = 60000,
     SPLITS_PER_TASK = 2
 };
@@ -40,6 +40,10 @@ struct crowd {
     atomic_size_t claim_count;
     int64_t *claims_ns; /* as many as there are tasks in all runs */
     size_t claim_capacity;
+    struct {
+        pthread_mutex_t mutex;
+        struct pf_error first; /* of the failures */
+    } locked;
 };
 
 /* ---- a worker ---- */
@@ -74,6 +78,14 @@ static void note_claim(struct crowd *crowd, int64_t asked_ns) {
     if (at < crowd->claim_capacity) crowd->claims_ns[at] = pf_clock_mono_ns() - from_ns;
 }
 
+/* Before the end is known; then calls fail because the query is gone. */
+static void note_failure(struct crowd *crowd, const struct pf_error *failure) {
+    if (atomic_load(&crowd->is_over)) return;
+    pthread_mutex_lock(&crowd->locked.mutex);
+    if (atomic_fetch_add(&crowd->failures, 1) == 0) crowd->locked.first = *failure;
+    pthread_mutex_unlock(&crowd->locked.mutex);
+}
+
 static void work_on_one(struct crowd *crowd, struct pf_sync *sync, pf_str name, struct seen_files *seen,
                         struct pf_random *random) {
     struct pf_arena *arena = pf_arena_new(NULL, "simulated task");
@@ -89,8 +101,8 @@ static void work_on_one(struct crowd *crowd, struct pf_sync *sync, pf_str name, 
         if (code == PF_OK) code = pf_sync_publish(sync, &claim, json, &err);
     }
     bool is_fine = code == PF_OK || code == PF_NOT_FOUND || code == PF_CONFLICT || code == PF_CANCELLED;
-    if (!is_fine && !atomic_load(&crowd->is_over)) {
-        atomic_fetch_add(&crowd->failures, 1);
+    if (!is_fine) {
+        note_failure(crowd, &err);
         if (claim.query_id.len) (void)!pf_sync_query_cancel(sync, claim.query_id, NULL); /* nobody else would end it */
     }
     pf_arena_free(arena);
@@ -110,8 +122,9 @@ static void *run_simulated_worker(void *context) {
     struct pf_arena *arena = pf_arena_new(NULL, "simulated worker");
     struct seen_files *seen = PF_ARENA_NEW(arena, struct seen_files);
     pf_str name = pf_arena_printf(arena, "simulated-%d", number);
-    if (pf_sync_worker_register(sync, name, PF_STR("{}"), SIMULATED_LEASE_MS, NULL) != PF_OK) {
-        atomic_fetch_add(&crowd->failures, 1);
+    struct pf_error err;
+    if (pf_sync_worker_register(sync, name, PF_STR("{}"), SIMULATED_LEASE_MS, &err) != PF_OK) {
+        note_failure(crowd, &err);
     }
     atomic_fetch_add(&crowd->ready, 1);
     while (!atomic_load(&crowd->is_over)) work_on_one(crowd, sync, name, seen, &random);
@@ -130,6 +143,7 @@ static enum pf_code start_crowd(struct crowd *crowd, struct pf_error *err) {
         struct pf_sync_options options = {.url = crowd->redis_url,
                                           .connect_ms = PATIENCE_MS,
                                           .command_ms = PATIENCE_MS,
+                                          .retry_ms = PATIENCE_MS,
                                           .max_connections = WORKERS_PER_SYNC + 1,
                                           .allows_insecure = true};
         PF_TRY(pf_sync_open(&options, &crowd->syncs[i], err));
@@ -264,7 +278,8 @@ static enum pf_code simulate_in(struct crowd *crowd, struct pf_stack *stack, str
     for (int i = 0; i < crowd->options->runs; i++) PF_TRY(run_once(crowd, stack, &out->runs[i], err));
     PF_TRY(pf_sync_server(stack->sync, &after, err));
     if (atomic_load(&crowd->failures)) {
-        PF_FAIL(err, PF_REMOTE, "%d calls of simulated workers to Redis failed", atomic_load(&crowd->failures));
+        PF_FAIL(err, PF_REMOTE, "%d calls of simulated workers to Redis failed, the first with: %s",
+                atomic_load(&crowd->failures), crowd->locked.first.message);
     }
     double tasks = (double)crowd->options->tasks * crowd->options->runs;
     count_calls(crowd, stack, &commands[1], &round_trips[1]);
@@ -287,6 +302,7 @@ enum pf_code pf_simulate(const struct pf_simulation_options *options, struct pf_
     struct pf_arena *scratch = pf_arena_new(NULL, "simulation");
     struct pf_stack *stack = PF_ARENA_NEW(scratch, struct pf_stack);
     struct crowd *crowd = PF_ARENA_NEW(scratch, struct crowd);
+    pthread_mutex_init(&crowd->locked.mutex, NULL);
     crowd->options = options;
     crowd->arena = scratch;
     crowd->redis_url = sync.url;
@@ -301,6 +317,7 @@ enum pf_code pf_simulate(const struct pf_simulation_options *options, struct pf_
     count_claims(crowd, out_simulation);
     pf_sync_close(stack->sync);
     pthread_mutex_destroy(&stack->locked.mutex);
+    pthread_mutex_destroy(&crowd->locked.mutex);
     pf_redis_stop(redis);
     pf_arena_free(scratch);
     return code;

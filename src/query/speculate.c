@@ -19,17 +19,20 @@ static int compare_times(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-bool is_straggler(int64_t age_ms, const int64_t *took_ms, size_t took_count, size_t task_count, int extra_count) {
-    size_t most = task_count / MAX_EXTRA_SHARE ? task_count / MAX_EXTRA_SHARE : 1;
-    if (age_ms < MIN_AGE_MS || took_count == 0 || took_count * DONE_SHARE < task_count) return false;
-    if ((size_t)extra_count >= most) return false;
+size_t most_extra_attempts(size_t task_count) {
+    return task_count / MAX_EXTRA_SHARE ? task_count / MAX_EXTRA_SHARE : 1;
+}
+
+int64_t straggler_age_ms(const int64_t *took_ms, size_t took_count, size_t task_count) {
+    if (took_count == 0 || took_count * DONE_SHARE < task_count) return INT64_MAX;
     int64_t *sorted = malloc(took_count * sizeof *sorted);
-    if (!sorted) return false;
+    if (!sorted) return INT64_MAX;
     for (size_t i = 0; i < took_count; i++) sorted[i] = took_ms[i];
     qsort(sorted, took_count, sizeof *sorted, compare_times);
     int64_t median_ms = sorted[took_count / 2];
     free(sorted);
-    return age_ms > TIMES_AS_LONG * median_ms;
+    int64_t age_ms = TIMES_AS_LONG * median_ms + 1;
+    return age_ms < MIN_AGE_MS ? MIN_AGE_MS : age_ms;
 }
 
 static void report_extra(struct run *run, const struct stage_run *stage, const struct pf_sync_running *slow) {
@@ -44,21 +47,33 @@ static void report_extra(struct run *run, const struct stage_run *stage, const s
            (long long)slow->age_ms);
 }
 
-enum pf_code speculate(struct run *run, const struct pf_sync_running *running, size_t count, struct pf_error *err) {
+static enum pf_code help_one(struct run *run, struct stage_run *stage, const struct pf_sync_running *slow,
+                             struct pf_error *err) {
+    PF_TRY(pf_sync_speculate(run->stack->sync, run->query->running.id, slow->stage_id, slow->task_id, err));
+    stage->tasks[slow->task_id].has_extra = true;
+    stage->extra_count++;
+    report_extra(run, stage, slow);
+    return PF_OK;
+}
+
+static enum pf_code help_stage(struct run *run, struct stage_run *stage, const struct pf_sync_running *running,
+                               size_t count, struct pf_error *err) {
+    int64_t age_ms = -1; /* worth a look at all tasks that are done once, and only if it matters */
     for (size_t i = 0; i < count; i++) {
-        struct stage_run *stage = run_find_stage(run, running[i].stage_id);
-        if (!stage || running[i].task_id < 0 || (size_t)running[i].task_id >= stage->output.count) continue;
-        struct task_state *task = &stage->tasks[running[i].task_id];
-        if (task->is_done || task->has_extra) continue;
-        if (!is_straggler(running[i].age_ms, stage->took_ms, stage->took_count, stage->output.count,
-                          stage->extra_count)) {
-            continue;
-        }
-        PF_TRY(pf_sync_task_again(run->stack->sync, run->query->running.id, running[i].stage_id, running[i].task_id,
-                                  PF_SYNC_SPECULATE, err));
-        task->has_extra = true;
-        stage->extra_count++;
-        report_extra(run, stage, &running[i]);
+        const struct pf_sync_running *one = &running[i];
+        if (one->stage_id != stage->stage->id || one->age_ms < MIN_AGE_MS) continue;
+        if (one->task_id < 0 || (size_t)one->task_id >= stage->output.count) continue;
+        if (stage->tasks[one->task_id].is_done || stage->tasks[one->task_id].has_extra) continue;
+        if ((size_t)stage->extra_count >= most_extra_attempts(stage->output.count)) return PF_OK;
+        if (age_ms < 0) age_ms = straggler_age_ms(stage->took_ms, stage->took_count, stage->output.count);
+        if (one->age_ms >= age_ms) PF_TRY(help_one(run, stage, one, err));
+    }
+    return PF_OK;
+}
+
+enum pf_code speculate(struct run *run, const struct pf_sync_running *running, size_t count, struct pf_error *err) {
+    for (size_t i = 0; i < run->stage_count; i++) {
+        if (run->stages[i]->left) PF_TRY(help_stage(run, run->stages[i], running, count, err));
     }
     return PF_OK;
 }

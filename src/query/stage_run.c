@@ -156,7 +156,7 @@ enum pf_code stage_run_take(struct run *run, struct stage_run *stage, const stru
 
 void stage_run_forget(struct run *run, struct stage_run *stage, size_t task_id) {
     struct task_state *task = &stage->tasks[task_id];
-    task->is_wanted = true;
+    task->is_wanted = run->has_changes = true;
     if (!task->is_done) return;
     task->is_done = false;
     stage->left++;
@@ -265,10 +265,6 @@ enum pf_code stage_run_push(struct run *run, struct stage_run *stage, bool is_ag
         .replaces = is_again,
     };
     enum pf_code code = pf_sync_stage_push(sync, query_id, &pushed, err);
-    for (size_t i = 0; i < stage->output.count && code == PF_OK && is_again; i++) {
-        if (!stage->tasks[i].is_wanted) continue;
-        code = pf_sync_task_again(sync, query_id, stage->stage->id, (int)i, PF_SYNC_RERUN, err);
-    }
     for (size_t i = 0; i < stage->output.count && code == PF_OK; i++) {
         stage->tasks[i].is_wanted = false;
         stage->tasks[i].has_extra = stage->tasks[i].has_extra && !is_again;

@@ -25,7 +25,10 @@
 #include <unistd.h>
 
 /* BEAT_MS: a stop reaches a running statement within that time. */
-enum { CLAIM_WAIT_MS = 1000, HEART_TICK_MS = 50, BEAT_MS = 700 };
+enum { HEART_TICK_MS = 50, BEAT_MS = 700 };
+/* An idle worker is woken; if its wake is lost, the coordinator sends another one. So it need not look often: thousands
+ * of them share one Redis. */
+enum { CLAIM_WAIT_MS = 5000 };
 /* The last fifth of an invocation's time is for the task at hand: who is killed there loses it, and all in memory. */
 enum { ROOM_FOR_LAST = 5 };
 
@@ -401,15 +404,20 @@ static void set_pulling(struct pf_worker *worker, bool is_pulling) {
     pthread_mutex_unlock(&worker->locked.mutex);
 }
 
+static int64_t min_ms(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 static enum pf_code pull(struct pf_worker *worker, int64_t deadline_wall_ms, struct pf_error *err) {
     struct pf_deadline idle = pf_deadline_in(worker->idle_ms);
-    int64_t room_ms = (deadline_wall_ms - pf_clock_wall_ms()) / ROOM_FOR_LAST;
-    while (pf_deadline_left_ms(idle) > 0 && pf_clock_wall_ms() < deadline_wall_ms - room_ms) {
+    int64_t last_claim_ms = deadline_wall_ms - (deadline_wall_ms - pf_clock_wall_ms()) / ROOM_FOR_LAST;
+    for (;;) {
+        int64_t wait_ms = min_ms(pf_deadline_left_ms(idle), last_claim_ms - pf_clock_wall_ms());
+        if (wait_ms <= 0) return PF_OK;
         struct pf_arena *arena = pf_arena_new(NULL, "claim");
         struct pf_sync_claim claim;
-        int64_t wait_ms = pf_deadline_left_ms(idle);
-        enum pf_code code = pf_sync_claim(worker->sync, worker->id, wait_ms < CLAIM_WAIT_MS ? wait_ms : CLAIM_WAIT_MS,
-                                          worker->lease_ms, arena, &claim, err);
+        enum pf_code code = pf_sync_claim(worker->sync, worker->id, min_ms(wait_ms, CLAIM_WAIT_MS), worker->lease_ms,
+                                          arena, &claim, err);
         if (code == PF_OK) {
             code = work_on(worker, &claim, err);
             idle = pf_deadline_in(worker->idle_ms);
@@ -421,7 +429,6 @@ static enum pf_code pull(struct pf_worker *worker, int64_t deadline_wall_ms, str
         /* No statement runs any more: whoever runs the worker opens a new one. */
         if (worker->is_broken) PF_FAIL(err, PF_BUG, "DuckDB broke in this worker, which ends");
     }
-    return PF_OK;
 }
 
 enum pf_code pf_worker_run(struct pf_worker *worker, int64_t deadline_wall_ms, struct pf_error *err) {

@@ -241,7 +241,6 @@ static void lose_part(struct pass *pass, struct part *part, int errno_value, str
     pass->has_lost_a_link = pass->needs_map = true;
     if (!batch->may_repeat) pass->is_hopeless = true;
     atomic_fetch_add(&batch->sync->failures, 1);
-    atomic_fetch_add(&batch->sync->generation, 1);
 }
 
 static void start_part(struct pass *pass, struct part *part, struct node *const *targets) {

@@ -38,7 +38,7 @@ struct pf_sync {
     const struct sync_script_text *scripts;
     pf_str nonce_base; /* what makes nonces of this process unlike others' */
     atomic_llong next_nonce;
-    atomic_llong commands, round_trips, connects, failures, retries, redirections, generation;
+    atomic_llong commands, round_trips, connects, failures, retries, redirections;
     bool is_cluster;   /* after open: does not change */
     struct node *home; /* what the URL names */
     struct {

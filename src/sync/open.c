@@ -120,6 +120,3 @@ void pf_sync_count(struct pf_sync *sync, struct pf_sync_counters *out_counters) 
     out_counters->redirections = atomic_load(&sync->redirections);
 }
 
-int64_t pf_sync_generation(const struct pf_sync *sync) {
-    return atomic_load(&sync->generation);
-}

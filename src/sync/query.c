@@ -140,7 +140,7 @@ enum pf_code pf_sync_coordinator_heartbeat(struct pf_sync *sync, pf_str query_id
 
 /* --- stages and tasks --- */
 
-enum { PUSH_WORDS = 6 }; /* in front of the tasks */
+enum { PUSH_WORDS = 7 }; /* in front of the tasks */
 
 static pf_str worker_of(const struct pf_sync_stage *stage, int task) {
     return stage->workers && stage->tasks[task].len ? stage->workers[task] : PF_STR_EMPTY;
@@ -151,6 +151,7 @@ static int add_push(struct batch *batch, pf_str query_id, const struct pf_sync_s
         stage->coordinator_id,          batch_number(batch, stage->first_attempt > 0 ? stage->first_attempt : 1),
         batch_number(batch, stage->id), stage->mark,
         batch_number(batch, first),     batch_number(batch, or_default(stage->steal_ms, PF_SYNC_STEAL_MS)),
+        stage->replaces ? PF_STR("1") : PF_STR("0"),
     };
     size_t size_bytes = 0;
     int taken = 0;
@@ -173,11 +174,12 @@ static int by_text(const void *a, const void *b) {
 static void add_wakes(struct batch *batch, pf_str query_id, const struct pf_sync_stage *stage) {
     pf_str *workers = PF_ARENA_ARRAY(batch->arena, pf_str, (size_t)stage->task_count);
     size_t count = 0, distinct = 0;
+    int64_t for_anybody = 0;
     for (int i = 0; i < stage->task_count; i++) {
         pf_str worker = worker_of(stage, i);
         if (worker.len) workers[count++] = worker;
+        for_anybody += stage->tasks[i].len && !worker.len;
     }
-    int64_t for_anybody = stage->task_count - (int64_t)count;
     if (count > 0) qsort(workers, count, sizeof *workers, by_text);
     for (size_t i = 0; i < count; i++) {
         if (distinct == 0 || !pf_str_equal(workers[distinct - 1], workers[i])) workers[distinct++] = workers[i];
@@ -218,17 +220,16 @@ enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, const str
     return code;
 }
 
-enum pf_code pf_sync_task_again(struct pf_sync *sync, pf_str query_id, int stage_id, int task_id,
-                                enum pf_sync_again why, struct pf_error *err) {
+enum pf_code pf_sync_speculate(struct pf_sync *sync, pf_str query_id, int stage_id, int task_id,
+                               struct pf_error *err) {
     PF_TRY(check_id(query_id, "query id", err));
     struct batch batch;
     batch_begin(&batch, sync, true);
-    BATCH_SCRIPT(&batch, SCRIPT_AGAIN, batch_key(&batch, query_id, "q"),
-                 pf_arena_printf(batch.arena, "%d:%d", stage_id, task_id),
-                 why == PF_SYNC_RERUN ? PF_STR("1") : PF_STR("0"));
+    BATCH_SCRIPT(&batch, SCRIPT_SPECULATE, batch_key(&batch, query_id, "q"),
+                 pf_arena_printf(batch.arena, "%d:%d", stage_id, task_id));
     batch_then(&batch);
     ready_add(&batch, query_id, 1);
-    enum pf_code code = batch_run(&batch, 0, "queue another attempt", err);
+    enum pf_code code = batch_run(&batch, 0, "queue a second attempt", err);
     if (code == PF_OK && reply_is(batch.replies[0], "unknown")) {
         code = pf_error_set(err, PF_NOT_FOUND, __FILE__, __LINE__, "query %.*s has no task %d:%d", PF_STR_ARG(query_id),
                             stage_id, task_id);
@@ -239,7 +240,8 @@ enum pf_code pf_sync_task_again(struct pf_sync *sync, pf_str query_id, int stage
     return code;
 }
 
-enum pf_code pf_sync_expire(struct pf_sync *sync, pf_str query_id, int *out_count, struct pf_error *err) {
+enum pf_code pf_sync_expire(struct pf_sync *sync, pf_str query_id, int *out_count, int *out_waiting,
+                            struct pf_error *err) {
     PF_TRY(check_id(query_id, "query id", err));
     struct batch batch;
     batch_begin(&batch, sync, true);
@@ -247,6 +249,7 @@ enum pf_code pf_sync_expire(struct pf_sync *sync, pf_str query_id, int *out_coun
     enum pf_code code = batch_run(&batch, 0, "look for lost tasks", err);
     if (code == PF_OK) code = ready_wake(sync, query_id, reply_number(reply_element(batch.replies[0], 1)), err);
     if (code == PF_OK && out_count) *out_count = (int)reply_number(reply_element(batch.replies[0], 0));
+    if (code == PF_OK && out_waiting) *out_waiting = (int)reply_number(reply_element(batch.replies[0], 1));
     batch_clear(&batch);
     return code;
 }

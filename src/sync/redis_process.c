@@ -61,8 +61,10 @@ static enum pf_code spawn_server(struct pf_redis *redis, const char *program, pi
                             "--logfile",
                             redis->log_path,
                             "--maxmemory-policy",
-                            "noeviction"};
-    size_t count = 19;
+                            "noeviction",
+                            "--tcp-backlog", /* of the Unix socket, too: thousands may connect at once */
+                            "4096"};
+    size_t count = 21;
     if (redis->max_memory_bytes > 0) {
         argv[count++] = "--maxmemory";
         argv[count++] = pf_arena_cstr(arena, pf_arena_printf(arena, "%lld", (long long)redis->max_memory_bytes));

@@ -25,7 +25,8 @@
  * and workers are under "<prefix>:{workers}:". Each script touches the keys of one hash slot only, so a cluster may keep
  * them apart. What needs two slots is two steps, in this order:
  *
- *   more work    1. PUSH, AGAIN, FAIL, EXPIRE queue refs in {Q}     2. READY_ADD: Q into turns, new mark, wake workers
+ *   more work    1. PUSH, SPECULATE, FAIL, EXPIRE           2. READY_ADD: Q into turns, new mark, wake workers
+ *                    queue refs in {Q}
  *   claim        1. CLAIM in {Q}, with Q and mark from a hint       2. READY_NEXT: the hint for the next claim;
  *                                                                      takes Q out of turns if CLAIM found nothing
  *                                                                      and Q's mark is still the hint's
@@ -41,7 +42,7 @@
  * query stays in turns. The coordinator looks for what is left when it comes (EXPIRE), which wakes idle workers.
  *
  * Invariants. 1: a ref is claimed at most once (it must be the latest attempt, and not running). 2: a stage:task in
- * `done` is never queued again, unless AGAIN removed it. 3: a ref leaves `running` in the script that publishes, fails
+ * `done` is never queued again, unless PUSH removed it. 3: a ref leaves `running` in the script that publishes, fails
  * or loses it, so each attempt is accounted for once. 4: a claim that is repeated with its nonce gets the same ref, as
  * long as that runs. Because of these every script may run twice. 5: only the owner adds stages and ends the query, so
  * a coordinator that was taken for dead does no harm. */
@@ -95,6 +96,18 @@ static const char prelude[] =
     "  for i = 1, #all do call('UNLINK', b..all[i]) end\n"
     "end\n";
 
+/* What became of a task's result is of no use any more: it is queued again unless it runs or waits. A task that was done
+ * does not wait, but for an attempt that came too late, which the next one makes stale: no need to look through the
+ * list. */
+#define DEFINE_RERUN                                                                                                   \
+    "local function rerun(task)\n"                                                                                     \
+    "  local latest = call('HGET', b..'attempts', task)\n"                                                             \
+    "  local ref = task..':'..latest\n"                                                                                \
+    "  local was_done = call('HDEL', b..'done', task) == 1\n"                                                          \
+    "  if call('ZSCORE', b..'running', ref) then return end\n"                                                         \
+    "  if was_done or not call('LPOS', b..'pending', ref) then queue(task, latest + 1) end\n"                          \
+    "end\n"
+
 /* In front of those of all queries; KEYS: turns, marks, wakes. */
 static const char ready_prelude[] = "local MAX_WAKES = 1024\n"
                                     "local OWN_WAKE_MS = 10000\n"
@@ -129,16 +142,19 @@ static const char *const sources[SCRIPT_COUNT] = {
                      "call('HSET', b..'cuts', ARGV[1], ARGV[4])\n"
                      "keep('stages') keep('cuts')\n"
                      "return s\n",
-    /* owner, first attempt, stage, mark, first task, until lanes may be robbed, {worker or '', payload or ''}… */
-    [SCRIPT_PUSH] = "local s = state()\n"
+    /* owner, first attempt, stage, mark, first task, until lanes may be robbed, also those that were queued before?,
+     * {worker or '', payload or ''}… */
+    [SCRIPT_PUSH] = DEFINE_RERUN /* */
+                    "local s = state()\n"
                     "if s ~= 'open' then return s end\n"
                     "if is_foreign(ARGV[1]) then return 'taken' end\n"
                     "if call('HGET', b..'cuts', ARGV[3]) ~= ARGV[4] then return 'differs' end\n"
                     "local task_id, is_laned = ARGV[5], false\n"
-                    "for i = 7, #ARGV, 2 do\n"
+                    "for i = 8, #ARGV, 2 do\n"
                     "  local task, worker = ARGV[3]..':'..task_id, ARGV[i]\n"
                     "  task_id = task_id + 1\n"
-                    "  if ARGV[i + 1] ~= '' and call('HSETNX', b..'attempts', task, ARGV[2]) == 1 then\n"
+                    "  if ARGV[i + 1] == '' then\n"
+                    "  elseif call('HSETNX', b..'attempts', task, ARGV[2]) == 1 then\n"
                     "    call('HSET', b..'tasks', task, ARGV[i + 1])\n"
                     "    if worker == '' then\n"
                     "      call('RPUSH', b..'pending', task..':'..ARGV[2])\n"
@@ -147,6 +163,8 @@ static const char *const sources[SCRIPT_COUNT] = {
                     "      call('ZINCRBY', b..'lanes', 1, worker)\n"
                     "      is_laned = true\n"
                     "    end\n"
+                    "  elseif ARGV[7] == '1' then\n"
+                    "    rerun(task)\n"
                     "  end\n"
                     "end\n"
                     "if is_laned then\n"
@@ -155,21 +173,16 @@ static const char *const sources[SCRIPT_COUNT] = {
                     "end\n"
                     "keep('attempts') keep('tasks') keep('pending')\n"
                     "return s\n",
-    /* stage:task, rerun? */
-    [SCRIPT_AGAIN] = "local s, task = state(), ARGV[1]\n"
-                     "if s ~= 'open' then return s end\n"
-                     "local latest = call('HGET', b..'attempts', task)\n"
-                     "if not latest then return 'unknown' end\n"
-                     "local ref = task..':'..latest\n"
-                     "if ARGV[2] == '1' then\n"
-                     "  call('HDEL', b..'done', task)\n"
-                     "  if call('ZSCORE', b..'running', ref) or call('LPOS', b..'pending', ref) then return s end\n"
-                     "elseif call('HEXISTS', b..'done', task) == 1\n"
-                     "    or not call('ZSCORE', b..'running', ref) then\n"
-                     "  return s\n"
-                     "end\n"
-                     "queue(task, latest + 1)\n"
-                     "return s\n",
+    /* stage:task */
+    [SCRIPT_SPECULATE] = "local s, task = state(), ARGV[1]\n"
+                         "if s ~= 'open' then return s end\n"
+                         "local latest = call('HGET', b..'attempts', task)\n"
+                         "if not latest then return 'unknown' end\n"
+                         "if call('HEXISTS', b..'done', task) == 0\n"
+                         "    and call('ZSCORE', b..'running', task..':'..latest) then\n"
+                         "  queue(task, latest + 1)\n"
+                         "end\n"
+                         "return s\n",
     /* worker, lease, nonce. Answers stage, task, attempt and payload; or the ms until there may be something; or
      * nothing. */
     [SCRIPT_CLAIM] =

@@ -11,7 +11,7 @@
     X(BEGIN)                                                                                                           \
     X(STAGE)                                                                                                           \
     X(PUSH)                                                                                                            \
-    X(AGAIN)                                                                                                           \
+    X(SPECULATE)                                                                                                       \
     X(CLAIM)                                                                                                           \
     X(HEARTBEAT)                                                                                                       \
     X(PUBLISH)                                                                                                         \

@@ -78,9 +78,6 @@ struct pf_sync_server {
 };
 enum pf_code pf_sync_server(struct pf_sync *sync, struct pf_sync_server *out_server, struct pf_error *err)
     PF_MUST_CHECK;
-/* Changes whenever a server was lost or another has taken its place. What was written shortly before may be gone then
- * (replicas follow a moment later), and ids of events may start lower. */
-int64_t pf_sync_generation(const struct pf_sync *sync);
 
 /* --- a query, seen by its coordinator --- */
 
@@ -135,17 +132,16 @@ struct pf_sync_stage {
     pf_str mark;       /* what its tasks are, in short */
     bool replaces;     /* there may be an older one of that id: its payload and mark are forgotten, its tasks stay */
 };
-/* Stores the stage and queues those of its tasks that were never queued. The same call may be repeated after a
- * failure. PF_NOT_FOUND if the query is gone, PF_CANCELLED if it is cancelled, PF_CONFLICT if another coordinator has
+/* Stores the stage and queues those of its tasks that were never queued. If it `replaces`, also those that were: their
+ * results are of no use any more and forgotten; nothing else happens to what waits or runs. The same call may be
+ * repeated after a failure. PF_NOT_FOUND if the query is gone, PF_CANCELLED if it is cancelled, PF_CONFLICT if another coordinator has
  * it, PF_INVALID if a stage with another mark is there and it doesn't `replace` it. */
 enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, const struct pf_sync_stage *stage,
                                 struct pf_error *err) PF_MUST_CHECK;
 
-/* Another attempt of a task that runs (PF_SYNC_SPECULATE: nothing happens if it doesn't), or of one whose result is not
- * there or of no use any more (PF_SYNC_RERUN: the result is forgotten; nothing else happens if it waits or runs). */
-enum pf_sync_again { PF_SYNC_SPECULATE, PF_SYNC_RERUN };
-enum pf_code pf_sync_task_again(struct pf_sync *sync, pf_str query_id, int stage_id, int task_id,
-                                enum pf_sync_again why, struct pf_error *err) PF_MUST_CHECK;
+/* Another attempt of a task that runs; nothing happens if it doesn't. PF_NOT_FOUND if there is no such task. */
+enum pf_code pf_sync_speculate(struct pf_sync *sync, pf_str query_id, int stage_id, int task_id, struct pf_error *err)
+    PF_MUST_CHECK;
 
 enum pf_sync_event_kind {
     PF_SYNC_DONE,      /* payload: the result of the attempt that won */
@@ -177,9 +173,10 @@ enum pf_code pf_sync_wait_events(struct pf_sync *sync, pf_str query_id, struct p
 
 /* Queues again what was claimed and whose lease ran out (also as event PF_SYNC_LOST), and wakes workers for whatever
  * waits: for tasks whose wake-ups were lost with a worker, or that were kept for one that does not come. By the
- * coordinator, when the time of pf_sync_stage.steal_ms is over and then once per second or so. `out_count` may be
- * NULL. */
-enum pf_code pf_sync_expire(struct pf_sync *sync, pf_str query_id, int *out_count, struct pf_error *err) PF_MUST_CHECK;
+ * coordinator, when the time of pf_sync_stage.steal_ms is over and then once per second or so. `out_count` is of
+ * what was lost, `out_waiting` of what waits then; both may be NULL. */
+enum pf_code pf_sync_expire(struct pf_sync *sync, pf_str query_id, int *out_count, int *out_waiting,
+                            struct pf_error *err) PF_MUST_CHECK;
 
 struct pf_sync_running {
     int stage_id, task_id, attempt;

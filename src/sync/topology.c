@@ -44,26 +44,17 @@ struct node *topology_find(struct pf_sync *sync, int slot) {
 
 /* --- the map --- */
 
-/* A slot with another owner than before: what the old one had not yet told it may be lost. */
-static bool install_locked(struct pf_sync *sync, const struct slot_map *map, const struct node *from,
-                           struct pf_arena *arena) {
-    struct node **old = PF_ARENA_ARRAY(arena, struct node *, SLOT_COUNT);
-    bool has_changed = false;
-    memcpy(old, sync->locked.owners, sizeof sync->locked.owners);
+static void install_locked(struct pf_sync *sync, const struct slot_map *map, const struct node *from) {
     memset(sync->locked.owners, 0, sizeof sync->locked.owners);
     for (size_t i = 0; i < map->range_count; i++) {
         const struct slot_range *range = &map->ranges[i];
         struct node *node = find_or_add_locked(sync, host_or(range->master.host, from), range->master.port);
-        for (int slot = range->first; slot <= range->last; slot++) {
-            sync->locked.owners[slot] = node;
-            has_changed = has_changed || (old[slot] && old[slot] != node);
-        }
+        for (int slot = range->first; slot <= range->last; slot++) sync->locked.owners[slot] = node;
     }
     /* So that they can be asked when all masters are gone. */
     for (size_t i = 0; i < map->replica_count; i++) {
         (void)find_or_add_locked(sync, host_or(map->replicas[i].host, from), map->replicas[i].port);
     }
-    return has_changed;
 }
 
 static enum pf_code ask_for_map(struct pf_sync *sync, struct node *node, bool *out_is_cluster, struct pf_error *err) {
@@ -84,7 +75,7 @@ static enum pf_code ask_for_map(struct pf_sync *sync, struct node *node, bool *o
     }
     if (code == PF_OK && *out_is_cluster) {
         pthread_mutex_lock(&sync->locked.mutex);
-        if (install_locked(sync, &map, node, arena)) atomic_fetch_add(&sync->generation, 1);
+        install_locked(sync, &map, node);
         pthread_mutex_unlock(&sync->locked.mutex);
     }
     freeReplyObject(reply);

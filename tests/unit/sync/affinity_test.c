@@ -144,7 +144,7 @@ TEST(the_coordinator_wakes_others_when_the_worker_does_not_come) {
     begin(test, sync, "q1");
     push_for(test, sync, "q1", (const char *const[]){"dead"}, 1, 20);
     pf_clock_sleep_ms(30);
-    CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), NULL, &test->err));
+    CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), NULL, NULL, &test->err));
     pthread_join(first.thread, NULL);
     CHECK_INT(atomic_load(&first.task_id), 0);
 }

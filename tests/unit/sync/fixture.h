@@ -33,11 +33,25 @@ static inline void begin(struct pf_test *test, struct pf_sync *sync, const char 
     CHECK_OK(pf_sync_query_begin(sync, pf_str_from_cstr(id), &options, &test->err));
 }
 
-static inline void push(struct pf_test *test, struct pf_sync *sync, const char *id, int stage_id, int count) {
+static inline void push_tasks(struct pf_test *test, struct pf_sync *sync, const char *id, int stage_id, int count,
+                              bool replaces) {
     pf_str *tasks = PF_ARENA_ARRAY(test->arena, pf_str, (size_t)count);
     for (int i = 0; i < count; i++) tasks[i] = pf_arena_printf(test->arena, "task %d", i);
-    struct pf_sync_stage stage = {.id = stage_id, .payload = PF_STR("the stage"), .tasks = tasks, .task_count = count};
+    struct pf_sync_stage stage = {.id = stage_id,
+                                  .payload = PF_STR("the stage"),
+                                  .tasks = tasks,
+                                  .task_count = count,
+                                  .replaces = replaces};
     CHECK_OK(pf_sync_stage_push(sync, pf_str_from_cstr(id), &stage, &test->err));
+}
+
+static inline void push(struct pf_test *test, struct pf_sync *sync, const char *id, int stage_id, int count) {
+    push_tasks(test, sync, id, stage_id, count, false);
+}
+
+static inline void push_for_another_run(struct pf_test *test, struct pf_sync *sync, const char *id, int stage_id,
+                                        int count) {
+    push_tasks(test, sync, id, stage_id, count, true);
 }
 
 static inline struct pf_sync_claim claim(struct pf_test *test, struct pf_sync *sync, const char *worker,

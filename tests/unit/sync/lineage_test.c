@@ -81,7 +81,7 @@ TEST(queues_some_tasks_from_a_later_attempt_on) {
     CHECK_INT(only.task_id, 1);
     CHECK_INT(only.attempt, 101);
     claim_nothing(test, sync);
-    CHECK_CODE(pf_sync_task_again(sync, PF_STR("q1"), 1, 0, PF_SYNC_RERUN, &test->err), PF_NOT_FOUND);
+    CHECK_CODE(pf_sync_speculate(sync, PF_STR("q1"), 1, 0, &test->err), PF_NOT_FOUND);
 }
 
 TEST(a_task_that_failed_for_good_can_run_again) {
@@ -90,18 +90,38 @@ TEST(a_task_that_failed_for_good_can_run_again) {
     begin(test, sync, "q1");
     push(test, sync, "q1", 0, 1);
     struct pf_sync_claim first = claim(test, sync, "w1", 5000);
-    CHECK_OK(pf_sync_task_again(sync, PF_STR("q1"), 0, 0, PF_SYNC_RERUN, &test->err)); /* it runs already */
+    push_for_another_run(test, sync, "q1", 0, 1); /* it runs already */
     claim_nothing(test, sync);
     struct pf_error failure = {.code = PF_CORRUPT, .message = "bad slice"};
     CHECK_OK(pf_sync_fail(sync, &first, &failure, false, &test->err));
     CHECK_TRUE(next_event(test, sync, "q1", &cursor).is_final);
-    CHECK_OK(pf_sync_task_again(sync, PF_STR("q1"), 0, 0, PF_SYNC_RERUN, &test->err));
-    CHECK_OK(pf_sync_task_again(sync, PF_STR("q1"), 0, 0, PF_SYNC_RERUN, &test->err));
+    push_for_another_run(test, sync, "q1", 0, 1);
+    push_for_another_run(test, sync, "q1", 0, 1);
     struct pf_sync_claim second = claim(test, sync, "w1", 5000);
     CHECK_INT(second.attempt, 2);
     claim_nothing(test, sync);
     CHECK_OK(pf_sync_publish(sync, &second, PF_STR("x"), &test->err));
     CHECK_STR(next_event(test, sync, "q1", &cursor).payload, "x");
+}
+
+TEST(queues_again_what_was_done_and_what_is_new_in_one_call) {
+    struct pf_sync *sync = open_fixture(test)->sync;
+    enum { TASKS = 1200, DONE = 700 }; /* several script calls */
+    begin(test, sync, "q1");
+    push(test, sync, "q1", 0, DONE);
+    for (int i = 0; i < DONE; i++) {
+        struct pf_sync_claim one = claim(test, sync, "w1", 5000);
+        CHECK_OK(pf_sync_publish(sync, &one, PF_STR("x"), &test->err));
+    }
+    push_for_another_run(test, sync, "q1", 0, TASKS);
+    push_for_another_run(test, sync, "q1", 0, TASKS); /* as after a lost answer: they wait */
+    int attempts[TASKS] = {0};
+    for (int i = 0; i < TASKS; i++) {
+        struct pf_sync_claim one = claim(test, sync, "w1", 5000);
+        attempts[one.task_id] += one.attempt;
+    }
+    claim_nothing(test, sync);
+    for (int i = 0; i < TASKS; i++) CHECK_INT(attempts[i], i < DONE ? 2 : 1);
 }
 
 TEST(tells_what_runs_and_for_how_long) {

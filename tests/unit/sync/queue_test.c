@@ -111,8 +111,8 @@ TEST(first_publish_wins) {
     begin(test, sync, "q1");
     push(test, sync, "q1", 0, 1);
     struct pf_sync_claim slow = claim(test, sync, "w1", 60000);
-    CHECK_OK(pf_sync_task_again(sync, PF_STR("q1"), 0, 0, PF_SYNC_SPECULATE, &test->err));
-    CHECK_OK(pf_sync_task_again(sync, PF_STR("q1"), 0, 0, PF_SYNC_SPECULATE, &test->err)); /* one waits already */
+    CHECK_OK(pf_sync_speculate(sync, PF_STR("q1"), 0, 0, &test->err));
+    CHECK_OK(pf_sync_speculate(sync, PF_STR("q1"), 0, 0, &test->err)); /* one waits already */
     struct pf_sync_claim fast = claim(test, sync, "w2", 60000);
     CHECK_INT(fast.attempt, 2);
     claim_nothing(test, sync);
@@ -126,9 +126,9 @@ TEST(first_publish_wins) {
     CHECK_CODE(pf_sync_publish(sync, &slow, PF_STR("slow"), &test->err), PF_CONFLICT);
     CHECK_STR(next_event(test, sync, "q1", &cursor).payload, "fast");
     no_event(test, sync, "q1", &cursor);
-    CHECK_OK(pf_sync_task_again(sync, PF_STR("q1"), 0, 0, PF_SYNC_SPECULATE, &test->err));
+    CHECK_OK(pf_sync_speculate(sync, PF_STR("q1"), 0, 0, &test->err));
     claim_nothing(test, sync);
-    CHECK_CODE(pf_sync_task_again(sync, PF_STR("q1"), 0, 5, PF_SYNC_SPECULATE, &test->err), PF_NOT_FOUND);
+    CHECK_CODE(pf_sync_speculate(sync, PF_STR("q1"), 0, 5, &test->err), PF_NOT_FOUND);
 }
 
 TEST(runs_a_task_again_whose_output_was_lost) {
@@ -139,8 +139,8 @@ TEST(runs_a_task_again_whose_output_was_lost) {
     struct pf_sync_claim first = claim(test, sync, "w1", 60000);
     CHECK_OK(pf_sync_publish(sync, &first, PF_STR("1"), &test->err));
     CHECK_STR(next_event(test, sync, "q1", &cursor).payload, "1");
-    CHECK_OK(pf_sync_task_again(sync, PF_STR("q1"), 0, 0, PF_SYNC_RERUN, &test->err));
-    CHECK_OK(pf_sync_task_again(sync, PF_STR("q1"), 0, 0, PF_SYNC_RERUN, &test->err));
+    push_for_another_run(test, sync, "q1", 0, 1);
+    push_for_another_run(test, sync, "q1", 0, 1);
     struct pf_sync_claim second = claim(test, sync, "w1", 60000);
     CHECK_INT(second.attempt, 2);
     claim_nothing(test, sync);
@@ -193,10 +193,10 @@ TEST(an_expired_lease_goes_to_another_worker) {
     bool is_cancelled = true;
     CHECK_OK(pf_sync_heartbeat(sync, &steady, 60000, &is_cancelled, &test->err));
     CHECK_FALSE(is_cancelled);
-    CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), &lost, &test->err));
+    CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), &lost, NULL, &test->err));
     CHECK_INT(lost, 0);
     pf_clock_sleep_ms(120);
-    CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), &lost, &test->err));
+    CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), &lost, NULL, &test->err));
     CHECK_INT(lost, 1);
     struct pf_sync_event event = next_event(test, sync, "q1", &cursor);
     CHECK_INT(event.kind, PF_SYNC_LOST);
@@ -221,7 +221,7 @@ TEST(gives_up_a_task_that_is_lost_three_times) {
     for (int attempt = 1; attempt <= 3; attempt++) {
         CHECK_INT(claim(test, sync, "w1", 1).attempt, attempt);
         pf_clock_sleep_ms(20);
-        CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), NULL, &test->err));
+        CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), NULL, NULL, &test->err));
         CHECK_INT(next_event(test, sync, "q1", &cursor).is_final, attempt == 3);
     }
     claim_nothing(test, sync);
@@ -328,7 +328,7 @@ TEST(mends_a_queue_whose_wake_ups_were_lost) {
                         pf_redis_url(fixture->redis) + strlen("unix://"));
     CHECK_INT(system(command.ptr), 0); /* as if three workers had died right after they woke up */
     claim_nothing(test, sync);
-    CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), NULL, &test->err));
+    CHECK_OK(pf_sync_expire(sync, PF_STR("q1"), NULL, NULL, &test->err));
     for (int i = 0; i < 3; i++) CHECK_INT(claim(test, sync, "w1", 60000).task_id, i);
 }
 
@@ -386,7 +386,7 @@ static int64_t run_crowd(struct pf_test *test, struct crowd *crowd, int threads,
         size_t count = 0;
         CHECK_OK(pf_sync_wait_events(crowd->sync, PF_STR("q1"), &cursor, 50, test->arena, &events, &count, &test->err));
         for (size_t i = 0; i < count; i++) done += events[i].kind == PF_SYNC_DONE;
-        CHECK_OK(pf_sync_expire(crowd->sync, PF_STR("q1"), NULL, &test->err));
+        CHECK_OK(pf_sync_expire(crowd->sync, PF_STR("q1"), NULL, NULL, &test->err));
     }
     int64_t elapsed_ns = pf_clock_mono_ns() - started_ns;
     atomic_store(&crowd->is_over, true);
