@@ -195,6 +195,7 @@ struct pf_simulation_run {
     double push_ms, wall_ms; /* until all tasks are queued; until the last result is with the coordinator */
     double coordinator_cpu_ms;
     int kept_tasks, home_tasks, reads, warm_reads, second_attempts;
+    int mends; /* how often tasks were taken for vanished from the queue */
 };
 struct pf_simulation {
     struct pf_simulation_run *runs;

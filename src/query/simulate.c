@@ -86,26 +86,41 @@ static void note_failure(struct crowd *crowd, const struct pf_error *failure) {
     pthread_mutex_unlock(&crowd->locked.mutex);
 }
 
-static void work_on_one(struct crowd *crowd, struct pf_sync *sync, pf_str name, struct seen_files *seen,
-                        struct pf_random *random) {
-    struct pf_arena *arena = pf_arena_new(NULL, "simulated task");
-    struct pf_sync_claim claim = {0};
-    struct pf_error err;
+/* A worker's task, and what its text lives in; no query id: it has none. */
+struct simulated_turn {
+    struct pf_arena *arena;
+    struct pf_sync_claim claim;
+};
+
+static enum pf_code do_task(struct crowd *crowd, struct pf_sync *sync, struct simulated_turn *turn,
+                            struct seen_files *seen, struct pf_random *random, struct pf_error *err) {
+    struct simulated_turn next = {.arena = pf_arena_new(NULL, "simulated task")};
     pf_str json;
+    sleep_for_task(crowd, random);
+    enum pf_code code = make_result(seen, &turn->claim, turn->arena, &json, err);
     int64_t asked_ns = pf_clock_mono_ns();
-    enum pf_code code = pf_sync_claim(sync, name, CLAIM_MS, SIMULATED_LEASE_MS, arena, &claim, &err);
     if (code == PF_OK) {
-        note_claim(crowd, asked_ns);
-        sleep_for_task(crowd, random);
-        code = make_result(seen, &claim, arena, &json, &err);
-        if (code == PF_OK) code = pf_sync_publish(sync, &claim, json, &err);
+        code = pf_sync_publish_and_claim(sync, &turn->claim, json, SIMULATED_LEASE_MS, next.arena, &next.claim, err);
     }
-    bool is_fine = code == PF_OK || code == PF_NOT_FOUND || code == PF_CONFLICT || code == PF_CANCELLED;
-    if (!is_fine) {
-        note_failure(crowd, &err);
-        if (claim.query_id.len) (void)!pf_sync_query_cancel(sync, claim.query_id, NULL); /* nobody else would end it */
+    if (next.claim.query_id.len) note_claim(crowd, asked_ns);
+    bool is_fine = code == PF_OK || code == PF_CONFLICT || code == PF_CANCELLED;
+    if (!is_fine) (void)!pf_sync_query_cancel(sync, turn->claim.query_id, NULL); /* nobody else would end it */
+    pf_arena_free(turn->arena);
+    *turn = next;
+    return is_fine ? PF_OK : code;
+}
+
+static void take_simulated_turn(struct crowd *crowd, struct pf_sync *sync, pf_str name, struct simulated_turn *turn,
+                                struct seen_files *seen, struct pf_random *random) {
+    struct pf_error err;
+    enum pf_code code = PF_OK;
+    if (!turn->claim.query_id.len) {
+        int64_t asked_ns = pf_clock_mono_ns();
+        code = pf_sync_claim(sync, name, CLAIM_MS, SIMULATED_LEASE_MS, turn->arena, &turn->claim, &err);
+        if (code == PF_OK) note_claim(crowd, asked_ns);
     }
-    pf_arena_free(arena);
+    if (code == PF_OK) code = do_task(crowd, sync, turn, seen, random, &err);
+    if (code != PF_OK && code != PF_NOT_FOUND) note_failure(crowd, &err);
 }
 
 static int64_t thread_cpu_ns(void) {
@@ -127,7 +142,9 @@ static void *run_simulated_worker(void *context) {
         note_failure(crowd, &err);
     }
     atomic_fetch_add(&crowd->ready, 1);
-    while (!atomic_load(&crowd->is_over)) work_on_one(crowd, sync, name, seen, &random);
+    struct simulated_turn turn = {.arena = pf_arena_new(NULL, "simulated task")};
+    while (!atomic_load(&crowd->is_over)) take_simulated_turn(crowd, sync, name, &turn, seen, &random);
+    pf_arena_free(turn.arena);
     atomic_fetch_add(&crowd->worker_cpu_ns, thread_cpu_ns());
     pf_arena_free(arena);
     return NULL;
@@ -233,6 +250,7 @@ static enum pf_code run_once(struct crowd *crowd, struct pf_stack *stack, struct
         out_run->reads = progress->reads;
         out_run->warm_reads = progress->warm_reads;
         out_run->second_attempts = progress->extra_attempts;
+        out_run->mends = run->mends;
     }
     if (query->is_spread) {
         enum pf_code end = pf_sync_query_end(stack->sync, query->running.id, stack->coordinator_id, err);

@@ -50,8 +50,9 @@ struct pf_worker {
     struct pf_engine *engine;
     struct pf_session *session;
     struct hot_columns *hot;
-    int64_t task_number; /* makes names unique in this process */
-    bool is_broken;      /* no statement runs any more */
+    int64_t last_claim_ms; /* by the wall: no task is claimed later in this invocation */
+    int64_t task_number;   /* makes names unique in this process */
+    bool is_broken;        /* no statement runs any more */
     /* the stage of the last task */
     struct pf_arena *stage_arena;
     pf_str stage_query;
@@ -362,7 +363,31 @@ static bool is_worth_another_try(enum pf_code code) {
     return pf_code_is_retryable(code) || code == PF_NO_MEMORY || code == PF_CANCELLED;
 }
 
-static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim *claim, struct pf_error *err) {
+/* A task that is ours, and what its text lives in; no query id: none. */
+struct turn {
+    struct pf_arena *arena;
+    struct pf_sync_claim claim;
+};
+
+/* Takes the next task along, while there is time for one. */
+static enum pf_code publish(struct pf_worker *worker, const struct pf_sync_claim *claim,
+                            const struct task_result *result, struct pf_arena *arena, struct turn *next,
+                            struct pf_error *err) {
+    pf_str label = task_label(claim->query_id, claim->stage_id, claim->task_id, arena);
+    pf_str sealed = seal_message(label, task_result_encode(result, arena), arena);
+    enum pf_code code;
+    if (pf_clock_wall_ms() < worker->last_claim_ms) {
+        code = pf_sync_publish_and_claim(worker->sync, claim, sealed, worker->lease_ms, next->arena, &next->claim, err);
+    } else {
+        code = pf_sync_publish(worker->sync, claim, sealed, err);
+    }
+    if (code != PF_CONFLICT && code != PF_CANCELLED) return code;
+    drop_result(worker, result, code == PF_CANCELLED, arena);
+    return PF_OK;
+}
+
+static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim *claim, struct turn *next,
+                            struct pf_error *err) {
     struct pf_arena *arena = pf_arena_new(NULL, "attempt");
     struct pf_error failure = {0};
     struct task_result result;
@@ -375,13 +400,7 @@ static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim
     bool is_cancelled = was_cancelled(worker);
     set_claim(worker, NULL);
     if (code == PF_OK) {
-        pf_str label = task_label(claim->query_id, claim->stage_id, claim->task_id, arena);
-        pf_str sealed = seal_message(label, task_result_encode(&result, arena), arena);
-        code = pf_sync_publish(worker->sync, claim, sealed, err);
-        if (code == PF_CONFLICT || code == PF_CANCELLED) {
-            drop_result(worker, &result, code == PF_CANCELLED, arena);
-            code = PF_OK;
-        }
+        code = publish(worker, claim, &result, arena, next, err);
     } else if (is_cancelled) {
         pf_log(PF_LOG_INFO, "task stopped: not wanted any more", NULL);
         code = PF_OK;
@@ -408,27 +427,37 @@ static int64_t min_ms(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+/* Waits for a task if there is none at hand, and works on it; `turn` is the next one then, if that came along. */
+static enum pf_code take_turn(struct pf_worker *worker, int64_t wait_ms, struct turn *turn, struct pf_error *err) {
+    if (!turn->claim.query_id.len) {
+        enum pf_code code = pf_sync_claim(worker->sync, worker->id, min_ms(wait_ms, CLAIM_WAIT_MS), worker->lease_ms,
+                                          turn->arena, &turn->claim, err);
+        if (code == PF_NOT_FOUND) turn->claim = (struct pf_sync_claim){0};
+        if (code != PF_OK) return code;
+    }
+    struct turn next = {.arena = pf_arena_new(NULL, "claim")};
+    enum pf_code code = work_on(worker, &turn->claim, &next, err);
+    pf_arena_free(turn->arena);
+    *turn = next;
+    return code;
+}
+
 static enum pf_code pull(struct pf_worker *worker, int64_t deadline_wall_ms, struct pf_error *err) {
     struct pf_deadline idle = pf_deadline_in(worker->idle_ms);
-    int64_t last_claim_ms = deadline_wall_ms - (deadline_wall_ms - pf_clock_wall_ms()) / ROOM_FOR_LAST;
-    for (;;) {
-        int64_t wait_ms = min_ms(pf_deadline_left_ms(idle), last_claim_ms - pf_clock_wall_ms());
-        if (wait_ms <= 0) return PF_OK;
-        struct pf_arena *arena = pf_arena_new(NULL, "claim");
-        struct pf_sync_claim claim;
-        enum pf_code code = pf_sync_claim(worker->sync, worker->id, min_ms(wait_ms, CLAIM_WAIT_MS), worker->lease_ms,
-                                          arena, &claim, err);
-        if (code == PF_OK) {
-            code = work_on(worker, &claim, err);
-            idle = pf_deadline_in(worker->idle_ms);
-        } else if (code == PF_NOT_FOUND) {
-            code = PF_OK;
-        }
-        pf_arena_free(arena);
-        PF_TRY(code);
-        /* No statement runs any more: whoever runs the worker opens a new one. */
-        if (worker->is_broken) PF_FAIL(err, PF_BUG, "DuckDB broke in this worker, which ends");
+    struct turn turn = {.arena = pf_arena_new(NULL, "claim")};
+    worker->last_claim_ms = deadline_wall_ms - (deadline_wall_ms - pf_clock_wall_ms()) / ROOM_FOR_LAST;
+    enum pf_code code = PF_OK;
+    while (code == PF_OK && !worker->is_broken) {
+        int64_t wait_ms = min_ms(pf_deadline_left_ms(idle), worker->last_claim_ms - pf_clock_wall_ms());
+        if (wait_ms <= 0 && !turn.claim.query_id.len) break;
+        code = take_turn(worker, wait_ms, &turn, err);
+        if (code == PF_OK) idle = pf_deadline_in(worker->idle_ms);
+        if (code == PF_NOT_FOUND) code = PF_OK;
     }
+    pf_arena_free(turn.arena);
+    /* No statement runs any more: whoever runs the worker opens a new one. */
+    if (code == PF_OK && worker->is_broken) PF_FAIL(err, PF_BUG, "DuckDB broke in this worker, which ends");
+    return code;
 }
 
 enum pf_code pf_worker_run(struct pf_worker *worker, int64_t deadline_wall_ms, struct pf_error *err) {

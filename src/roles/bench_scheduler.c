@@ -77,6 +77,7 @@ static void put_placement(struct pf_json_out *json, const struct pf_simulation_o
         pf_json_field_i64(json, "reads", run->reads);
         pf_json_field_i64(json, "warm_reads", run->warm_reads);
         pf_json_field_i64(json, "second_attempts", run->second_attempts);
+        pf_json_field_i64(json, "mends", run->mends);
         pf_json_close_object(json);
     }
     pf_json_close_array(json);

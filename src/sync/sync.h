@@ -210,6 +210,11 @@ enum pf_code pf_sync_heartbeat(struct pf_sync *sync, const struct pf_sync_claim 
  * PF_CANCELLED: the query is over. In both cases what the attempt made is garbage. */
 enum pf_code pf_sync_publish(struct pf_sync *sync, const struct pf_sync_claim *claim, pf_str result_payload,
                              struct pf_error *err) PF_MUST_CHECK;
+/* Publishes, and in the same round trip claims the next task if one is there at once: else `out_next` has no query id,
+ * and pf_sync_claim waits for one. With PF_CONFLICT and PF_CANCELLED, too, the next task is ours. */
+enum pf_code pf_sync_publish_and_claim(struct pf_sync *sync, const struct pf_sync_claim *claim, pf_str result_payload,
+                                       int64_t lease_ms, struct pf_arena *arena, struct pf_sync_claim *out_next,
+                                       struct pf_error *err) PF_MUST_CHECK;
 /* Gives the task back: queued as next attempt if `failure` is retryable by its code or `is_retryable`, and it failed
  * less often than max_attempts; else final. The coordinator sees an event either way. */
 enum pf_code pf_sync_fail(struct pf_sync *sync, const struct pf_sync_claim *claim, const struct pf_error *failure,

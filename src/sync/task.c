@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A task as its worker sees it: claim, heartbeat, publish or fail. One round trip each; a claim that has to wait takes
- * a few. */
+ * a few, one that goes along with a publish none. */
 #include "base/clock.h"
 #include "sync/connection.h"
 #include "sync/ready.h"
@@ -17,6 +17,20 @@ static void read_claim(const valkeyReply *reply, pf_str query_id, pf_str worker_
     out_claim->worker_id = pf_arena_str(arena, worker_id);
 }
 
+/* If there is a hint: the claim. Then the look for the next hint. */
+static void add_claim(struct batch *batch, const struct ready_hint *hint, const struct ready_hint *dry,
+                      pf_str worker_id, int64_t lease_ms) {
+    struct pf_sync *sync = batch->sync;
+    pf_str query_id = pf_str_from_cstr(hint->query_id);
+    if (query_id.len) {
+        pf_str nonce = pf_arena_printf(batch->arena, "%.*s.%lld", PF_STR_ARG(sync->nonce_base),
+                                       (long long)atomic_fetch_add(&sync->next_nonce, 1));
+        BATCH_SCRIPT(batch, SCRIPT_CLAIM, batch_key(batch, query_id, "q"), worker_id, batch_number(batch, lease_ms),
+                     nonce);
+    }
+    ready_add_next(batch, dry);
+}
+
 /* One try with the hint, which is then the next one; PF_NOT_FOUND if it was no good. `dry`: the hint before, if it
  * was no good either. `*out_again_ms`: if it is not 0, the query has tasks that this worker may have after that time. */
 static enum pf_code try_claim(struct pf_sync *sync, struct ready_hint *hint, const struct ready_hint *dry,
@@ -24,14 +38,8 @@ static enum pf_code try_claim(struct pf_sync *sync, struct ready_hint *hint, con
                               struct pf_sync_claim *out_claim, int64_t *out_again_ms, struct pf_error *err) {
     struct batch batch;
     batch_begin(&batch, sync, true); /* the nonce makes it so */
+    add_claim(&batch, hint, dry, worker_id, lease_ms);
     pf_str query_id = pf_str_from_cstr(hint->query_id);
-    if (query_id.len) {
-        pf_str nonce = pf_arena_printf(batch.arena, "%.*s.%lld", PF_STR_ARG(sync->nonce_base),
-                                       (long long)atomic_fetch_add(&sync->next_nonce, 1));
-        BATCH_SCRIPT(&batch, SCRIPT_CLAIM, batch_key(&batch, query_id, "q"), worker_id, batch_number(&batch, lease_ms),
-                     nonce);
-    }
-    ready_add_next(&batch, dry);
     enum pf_code code = batch_run(&batch, 0, "claim a task", err);
     bool is_ours = code == PF_OK && query_id.len && batch.replies[0]->elements == 4;
     bool is_kept = code == PF_OK && query_id.len && batch.replies[0]->elements == 1;
@@ -130,18 +138,50 @@ static enum pf_code fail_over(const struct pf_sync_claim *claim, struct pf_error
     PF_FAIL(err, PF_CANCELLED, "query %.*s is over", PF_STR_ARG(claim->query_id));
 }
 
+static void add_publish(struct batch *batch, const struct pf_sync_claim *claim, pf_str result_payload) {
+    BATCH_SCRIPT(batch, SCRIPT_PUBLISH, batch_key(batch, claim->query_id, "q"), task_name(batch, claim),
+                 batch_number(batch, claim->attempt), claim->worker_id, result_payload);
+}
+
+static enum pf_code judge_publish(const valkeyReply *reply, const struct pf_sync_claim *claim, struct pf_error *err) {
+    if (reply_is(reply, "over")) return fail_over(claim, err);
+    if (!reply_is(reply, "lost")) return PF_OK;
+    PF_FAIL(err, PF_CONFLICT, "another attempt of task %d:%d was first", claim->stage_id, claim->task_id);
+}
+
 enum pf_code pf_sync_publish(struct pf_sync *sync, const struct pf_sync_claim *claim, pf_str result_payload,
                              struct pf_error *err) {
     PF_TRY(check_id(claim->query_id, "query id", err));
     struct batch batch;
     batch_begin(&batch, sync, true);
-    BATCH_SCRIPT(&batch, SCRIPT_PUBLISH, batch_key(&batch, claim->query_id, "q"), task_name(&batch, claim),
-                 batch_number(&batch, claim->attempt), claim->worker_id, result_payload);
+    add_publish(&batch, claim, result_payload);
     enum pf_code code = batch_run(&batch, 0, "publish a result", err);
-    if (code == PF_OK && reply_is(batch.replies[0], "over")) code = fail_over(claim, err);
-    if (code == PF_OK && reply_is(batch.replies[0], "lost")) {
-        code = pf_error_set(err, PF_CONFLICT, __FILE__, __LINE__, "another attempt of task %d:%d was first",
-                            claim->stage_id, claim->task_id);
+    if (code == PF_OK) code = judge_publish(batch.replies[0], claim, err);
+    batch_clear(&batch);
+    return code;
+}
+
+enum pf_code pf_sync_publish_and_claim(struct pf_sync *sync, const struct pf_sync_claim *claim, pf_str result_payload,
+                                       int64_t lease_ms, struct pf_arena *arena, struct pf_sync_claim *out_next,
+                                       struct pf_error *err) {
+    struct ready_hint hint, none = {0};
+    *out_next = (struct pf_sync_claim){0};
+    ready_get_hint(sync, &hint);
+    if (!ready_hint_is_set(&hint)) return pf_sync_publish(sync, claim, result_payload, err);
+    PF_TRY(check_id(claim->query_id, "query id", err));
+    struct batch batch;
+    batch_begin(&batch, sync, true);
+    add_publish(&batch, claim, result_payload);
+    add_claim(&batch, &hint, &none, claim->worker_id, lease_ms);
+    enum pf_code code = batch_run(&batch, 0, "publish a result", err);
+    if (code == PF_OK) {
+        const valkeyReply *next = batch.replies[1];
+        if (next->elements == 4) {
+            read_claim(next, pf_str_from_cstr(hint.query_id), claim->worker_id, arena, out_next);
+        }
+        ready_read_hint(batch.replies[2], &hint);
+        ready_set_hint(sync, &hint);
+        code = judge_publish(batch.replies[0], claim, err);
     }
     batch_clear(&batch);
     return code;

@@ -131,6 +131,41 @@ TEST(first_publish_wins) {
     CHECK_CODE(pf_sync_speculate(sync, PF_STR("q1"), 0, 5, &test->err), PF_NOT_FOUND);
 }
 
+TEST(a_publish_takes_the_next_task_along) {
+    struct pf_sync *sync = open_fixture(test)->sync;
+    struct pf_sync_cursor cursor = {0};
+    begin(test, sync, "q1");
+    push(test, sync, "q1", 0, 3);
+    struct pf_sync_claim first = claim(test, sync, "w1", 60000), second, third, none;
+    struct pf_sync_counters before, after;
+    pf_sync_count(sync, &before);
+    CHECK_OK(pf_sync_publish_and_claim(sync, &first, PF_STR("0"), 60000, test->arena, &second, &test->err));
+    pf_sync_count(sync, &after);
+    CHECK_INT(after.round_trips - before.round_trips, 1);
+    CHECK_INT(second.task_id, 1);
+    CHECK_STR(second.worker_id, "w1");
+    CHECK_STR(second.payload, "task 1");
+    /* Another attempt was first: the next task is ours all the same. */
+    CHECK_OK(pf_sync_speculate(sync, PF_STR("q1"), 0, 1, &test->err));
+    struct pf_sync_claim extra = claim(test, sync, "w2", 60000);
+    CHECK_INT(extra.task_id, 1);
+    CHECK_OK(pf_sync_publish(sync, &extra, PF_STR("1"), &test->err));
+    CHECK_CODE(pf_sync_publish_and_claim(sync, &second, PF_STR("late"), 60000, test->arena, &third, &test->err),
+               PF_CONFLICT);
+    CHECK_INT(third.task_id, 2);
+    CHECK_OK(pf_sync_publish_and_claim(sync, &third, PF_STR("2"), 60000, test->arena, &none, &test->err));
+    CHECK_INT(none.query_id.len, 0);
+    struct pf_sync_event *events;
+    size_t count;
+    CHECK_OK(pf_sync_wait_events(sync, PF_STR("q1"), &cursor, 1000, test->arena, &events, &count, &test->err));
+    CHECK_INT(count, 3);
+    for (int i = 0; i < 3; i++) CHECK_INT(events[i].task_id, i);
+    CHECK_OK(pf_sync_query_end(sync, PF_STR("q1"), PF_STR("c1"), &test->err));
+    CHECK_CODE(pf_sync_publish_and_claim(sync, &third, PF_STR("2"), 60000, test->arena, &none, &test->err),
+               PF_CANCELLED);
+    CHECK_INT(none.query_id.len, 0);
+}
+
 TEST(runs_a_task_again_whose_output_was_lost) {
     struct pf_sync *sync = open_fixture(test)->sync;
     struct pf_sync_cursor cursor = {0};
