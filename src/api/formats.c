@@ -33,6 +33,23 @@ static void json_row(struct result_writer *writer, const struct pf_chunk *chunk,
     pf_buf_put_char(out, ']');
 }
 
+static void put_exchange(struct pf_json_out *json, const struct pf_exchange_use *use) {
+    static const char *const names[] = {"redis", "folder", "store"};
+    pf_json_key(json, "exchange");
+    pf_json_open_object(json);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        pf_json_key(json, names[i]);
+        pf_json_open_object(json);
+        pf_json_field_i64(json, "objects", use->media[i].objects);
+        pf_json_field_i64(json, "written_bytes", use->media[i].written_bytes);
+        pf_json_field_i64(json, "reads", use->media[i].reads);
+        pf_json_field_i64(json, "read_bytes", use->media[i].read_bytes);
+        pf_json_close_object(json);
+    }
+    pf_json_field_f64(json, "dollars", pf_exchange_use_dollars(use));
+    pf_json_close_object(json);
+}
+
 static void json_end(struct result_writer *writer, const struct pf_query_stats *stats, struct pf_buf *out) {
     struct pf_json_out json;
     pf_buf_put_cstr(out, "\n],\n\"stats\":");
@@ -49,6 +66,7 @@ static void json_end(struct result_writer *writer, const struct pf_query_stats *
     pf_json_field_i64(&json, "retries", stats->retry_count);
     pf_json_field_i64(&json, "scanned_bytes", stats->scanned_bytes);
     pf_json_field_i64(&json, "exchanged_bytes", stats->exchanged_bytes);
+    put_exchange(&json, &stats->exchange);
     pf_json_field_i64(&json, "store_requests", stats->store_requests);
     pf_json_field_i64(&json, "store_bytes", stats->store_bytes);
     pf_json_field_i64(&json, "store_kept_bytes", stats->store_kept_bytes);

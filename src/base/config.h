@@ -74,6 +74,8 @@ enum pf_option_type {
     X(WORKER_IDLE)                                                                                                     \
     X(LEASE)                                                                                                           \
     X(EXCHANGE_PATH)                                                                                                   \
+    X(EXCHANGE_URL)                                                                                                    \
+    X(EXCHANGE_REDIS)                                                                                                  \
     X(RUN_PATH)                                                                                                        \
     X(MAX_RUNNING)                                                                                                     \
     X(READ_ONLY)                                                                                                       \

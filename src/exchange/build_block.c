@@ -5,6 +5,9 @@
 
 #include <lz4.h>
 #include <string.h>
+#include <zstd.h>
+
+enum { ZSTD_LEVEL = 1 };
 
 void column_builder_prepare(struct column_builder *column, const struct pf_type *type, struct pf_arena *arena) {
     *column = (struct column_builder){.type = type, .child_count = format_child_count(type)};
@@ -229,20 +232,41 @@ static char *print_column(const struct column_builder *column, char *to) {
     return to;
 }
 
-static enum pf_code compress_raw(struct pool *pool, const struct buffer *raw, struct buffer *out,
-                                 uint64_t *out_stored_bytes, struct pf_error *err) {
-    int bound = LZ4_compressBound((int)raw->len);
-    PF_TRY(buffer_reserve(pool, out, sizeof(struct format_block) + (size_t)bound + FORMAT_ALIGNMENT, err));
-    int size = LZ4_compress_default(raw->ptr, out->ptr + out->len + sizeof(struct format_block), (int)raw->len, bound);
-    if (size <= 0) PF_FAIL(err, PF_BUG, "lz4 can't compress %zu bytes", raw->len);
-    *out_stored_bytes = (uint64_t)size;
+/* Behind the header's place in `out`. `*out_stored_bytes` 0: not worth it, nothing is there. */
+static enum pf_code compress_raw(struct pool *pool, enum pf_exchange_codec codec, struct scratch *scratch,
+                                 struct buffer *out, uint64_t *out_stored_bytes, struct pf_error *err) {
+    const struct buffer *raw = &scratch->raw;
+    bool is_lz4 = codec == PF_CODEC_LZ4;
+    size_t bound = is_lz4 ? (size_t)LZ4_compressBound((int)raw->len) : ZSTD_compressBound(raw->len), size;
+    PF_TRY(buffer_reserve(pool, out, sizeof(struct format_block) + bound + FORMAT_ALIGNMENT, err));
+    char *to = out->ptr + out->len + sizeof(struct format_block);
+    if (is_lz4) {
+        size = (size_t)LZ4_compress_default(raw->ptr, to, (int)raw->len, (int)bound);
+    } else {
+        if (!scratch->zstd) scratch->zstd = ZSTD_createCCtx();
+        if (!scratch->zstd) PF_FAIL(err, PF_NO_MEMORY, "start compressing with zstd");
+        size = ZSTD_compressCCtx(scratch->zstd, to, bound, raw->ptr, raw->len, ZSTD_LEVEL);
+        if (ZSTD_isError(size)) PF_FAIL(err, PF_BUG, "zstd: %s", ZSTD_getErrorName(size));
+    }
+    *out_stored_bytes = size < raw->len - raw->len / 8 ? size : 0;
     return PF_OK;
 }
 
+void scratch_clear(struct pool *pool, struct scratch *scratch) {
+    for (int i = 0; i < FORMAT_MAX_DEPTH; i++) buffer_clear(pool, &scratch->rows[i]);
+    buffer_clear(pool, &scratch->raw);
+    ZSTD_freeCCtx(scratch->zstd);
+    scratch->zstd = NULL;
+}
+
+static void print_columns(const struct block_builder *block, uint32_t column_count, char *to) {
+    for (uint32_t i = 0; i < column_count; i++) to = print_column(&block->columns[i], to);
+}
+
 enum pf_code block_builder_print(struct pool *pool, struct block_builder *block, uint32_t column_count,
-                                 uint32_t partition, bool compress, struct scratch *scratch, struct buffer *out,
-                                 struct pf_error *err) {
-    uint64_t raw_bytes = 0;
+                                 uint32_t partition, enum pf_exchange_codec codec, struct scratch *scratch,
+                                 struct buffer *out, struct pf_error *err) {
+    uint64_t raw_bytes = 0, packed_bytes = 0;
     for (uint32_t i = 0; i < column_count; i++) raw_bytes += column_builder_size(&block->columns[i]);
     struct format_block header = {.magic = FORMAT_BLOCK_MAGIC,
                                   .partition = partition,
@@ -250,19 +274,19 @@ enum pf_code block_builder_print(struct pool *pool, struct block_builder *block,
                                   .column_count = column_count,
                                   .stored_bytes = raw_bytes,
                                   .raw_bytes = raw_bytes};
-    struct buffer *raw = out;
-    if (compress && raw_bytes <= LZ4_MAX_INPUT_SIZE) {
-        header.flags |= FORMAT_BLOCK_IS_LZ4;
-        raw = &scratch->raw;
-        raw->len = 0;
+    if (codec != PF_CODEC_NONE && raw_bytes <= LZ4_MAX_INPUT_SIZE) {
+        scratch->raw.len = 0;
+        PF_TRY(buffer_reserve(pool, &scratch->raw, raw_bytes, err));
+        print_columns(block, column_count, scratch->raw.ptr);
+        scratch->raw.len = raw_bytes;
+        PF_TRY(compress_raw(pool, codec, scratch, out, &packed_bytes, err));
     }
-    size_t skip = raw == out ? sizeof header : 0;
-    PF_TRY(buffer_reserve(pool, raw, skip + raw_bytes, err));
-    char *to = raw->ptr + raw->len + skip;
-    for (uint32_t i = 0; i < column_count; i++) to = print_column(&block->columns[i], to);
-    if (raw != out) {
-        raw->len = raw_bytes;
-        PF_TRY(compress_raw(pool, raw, out, &header.stored_bytes, err));
+    if (packed_bytes) {
+        header.flags = codec == PF_CODEC_LZ4 ? FORMAT_BLOCK_IS_LZ4 : FORMAT_BLOCK_IS_ZSTD;
+        header.stored_bytes = packed_bytes;
+    } else {
+        PF_TRY(buffer_reserve(pool, out, sizeof header + raw_bytes, err));
+        print_columns(block, column_count, out->ptr + out->len + sizeof header);
     }
     char *start = out->ptr + out->len, *stored = start + sizeof header;
     uint64_t padded = format_align(header.stored_bytes);

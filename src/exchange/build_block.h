@@ -3,6 +3,7 @@
 #ifndef PF_EXCHANGE_BUILD_BLOCK_H
 #define PF_EXCHANGE_BUILD_BLOCK_H
 
+#include "exchange/exchange.h"
 #include "exchange/format.h"
 #include "exchange/pool.h"
 
@@ -30,7 +31,10 @@ struct row_set {
 struct scratch {
     struct buffer rows[FORMAT_MAX_DEPTH]; /* of elements, a level of nesting each */
     struct buffer raw;                    /* before compression */
+    struct ZSTD_CCtx_s *zstd;             /* NULL until it is needed */
 };
+/* Gives all of it back. */
+void scratch_clear(struct pool *pool, struct scratch *scratch);
 /* PF_NO_MEMORY at once when the budget is used up. */
 enum pf_code column_builder_append(struct pool *pool, struct column_builder *column, const struct pf_vec *vec,
                                    struct row_set set, struct scratch *scratch, int depth, struct pf_error *err)
@@ -48,9 +52,10 @@ const struct column_mark *column_builder_take_back(struct column_builder *column
 
 uint64_t column_builder_size(const struct column_builder *column); /* as printed */
 
-/* Appends the block to `out` and empties the builder. */
+/* Appends the block to `out` and empties the builder. One that compression does not make smaller by an eighth stays as
+ * it is. */
 enum pf_code block_builder_print(struct pool *pool, struct block_builder *block, uint32_t column_count,
-                                 uint32_t partition, bool compress, struct scratch *scratch, struct buffer *out,
-                                 struct pf_error *err) PF_MUST_CHECK;
+                                 uint32_t partition, enum pf_exchange_codec codec, struct scratch *scratch,
+                                 struct buffer *out, struct pf_error *err) PF_MUST_CHECK;
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Which medium an object goes to, and files in the exchange directory.
  *
- * The policy is one function. Small objects cost less as a string than as a file or object of their own, and reach a
- * reader in one round trip; large ones go to the directory if the readers are on this host, else to the store. */
+ * The policy is one function; its figures come from the caller, who knows prices. Small objects cost less as a string
+ * than as a file or object of their own, and reach a reader in one round trip; large ones go to the directory if the
+ * readers are on this host, else to the store. */
 #include "exchange/exchange_internal.h"
 
 #include <errno.h>
@@ -10,10 +11,19 @@
 #include <string.h>
 #include <unistd.h>
 
-enum pf_medium choose_medium(const struct pf_exchange_options *options, int64_t size_bytes, bool is_whole) {
-    if (is_whole && options->small.put && size_bytes <= options->small_max_bytes) return PF_MEDIUM_SMALL;
-    bool is_store = options->store.put && (options->prefer_store || !options->directory.len);
-    return is_store ? PF_MEDIUM_STORE : PF_MEDIUM_DIRECTORY;
+enum pf_medium choose_large_medium(const struct pf_exchange_options *options) {
+    if (options->small_only && options->small.put) return PF_MEDIUM_SMALL;
+    return options->directory.len ? PF_MEDIUM_DIRECTORY : PF_MEDIUM_STORE;
+}
+
+enum pf_medium choose_medium(const struct pf_exchange_options *options, int64_t size_bytes, int slice_count) {
+    int64_t most = options->small_object_bytes + options->small_slice_bytes * slice_count;
+    if (most > options->small_max_bytes) most = options->small_max_bytes;
+    return options->small.put && size_bytes <= most ? PF_MEDIUM_SMALL : choose_large_medium(options);
+}
+
+const struct pf_exchange_io *medium_io(const struct pf_exchange *exchange, enum pf_medium medium) {
+    return medium == PF_MEDIUM_SMALL ? &exchange->options.small : &exchange->options.store;
 }
 
 pf_str object_path(const struct pf_exchange *exchange, pf_str key, struct pf_arena *arena) {

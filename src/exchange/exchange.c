@@ -8,6 +8,7 @@
 
 void pf_exchange_default_options(struct pf_exchange_options *options) {
     *options = (struct pf_exchange_options){
+        .small_object_bytes = 64 << 10,
         .small_max_bytes = 64 << 10,
         .object_max_bytes = 64 << 20,
         .memory_bytes = 64 << 20,
@@ -81,5 +82,6 @@ void pf_exchange_get_stats(struct pf_exchange *exchange, struct pf_exchange_stat
         .read_bytes = atomic_load(&exchange->read_bytes),
         .pool_bytes = pool_kept_bytes(exchange->pool),
     };
-    for (int i = 0; i < 3; i++) out_stats->written_objects[i] = atomic_load(&exchange->written_objects[i]);
+    for (int i = 0; i < PF_MEDIUM_COUNT; i++)
+        out_stats->written_objects[i] = atomic_load(&exchange->written_objects[i]);
 }

@@ -30,18 +30,36 @@ struct pf_budget;
 enum pf_medium {
     PF_MEDIUM_SMALL,     /* one string through put_small */
     PF_MEDIUM_DIRECTORY, /* a file below the exchange directory, mapped by its readers */
-    PF_MEDIUM_STORE      /* an object through put_object */
+    PF_MEDIUM_STORE,     /* an object through store.put */
+    PF_MEDIUM_COUNT
 };
 
-/* How bytes leave and come. The callbacks are called from DuckDB's threads, several at once. `get` gives exactly
- * `size_bytes` bytes from `offset` on, in `arena`, or PF_NOT_FOUND. */
+/* Exactly `size_bytes` bytes of an object from `offset` on. */
+struct pf_exchange_read {
+    pf_str key;
+    uint64_t offset, size_bytes;
+    char *to;
+};
+/* `on_read` is told each read whose bytes are there, once, from the calling thread. `is_cancelled` is asked now and
+ * then: true ends the call with PF_CANCELLED. */
+struct pf_exchange_watch {
+    bool (*is_cancelled)(void *context);
+    void (*on_read)(void *context, size_t index);
+    void *context;
+};
+/* How bytes leave and come. The callbacks are called from several threads at once. */
 struct pf_exchange_io {
     void *context;
-    enum pf_code (*put)(void *context, pf_str key, pf_str bytes, struct pf_error *err);
-    enum pf_code (*get)(void *context, pf_str key, uint64_t offset, uint64_t size_bytes, struct pf_arena *arena,
-                        pf_str *out_bytes, struct pf_error *err);
-    void (*remove)(void *context, pf_str key); /* may be NULL; harmless for an unknown key */
+    /* The object is the pieces one behind the other. PF_NO_MEMORY: the medium is full, another one is taken. */
+    enum pf_code (*put)(void *context, pf_str key, const pf_str *pieces, size_t count, struct pf_error *err);
+    /* All of them, side by side if it can. PF_NOT_FOUND and PF_CORRUPT name the key. */
+    enum pf_code (*get)(void *context, const struct pf_exchange_read *reads, size_t count,
+                        const struct pf_exchange_watch *watch, struct pf_error *err);
+    void (*remove)(void *context, const pf_str *keys, size_t count); /* may be NULL; harmless for unknown keys */
 };
+
+/* How blocks are compressed that leave this host; those of files never are: they are mapped. */
+enum pf_exchange_codec { PF_CODEC_NONE, PF_CODEC_LZ4, PF_CODEC_ZSTD };
 
 enum { PF_EXCHANGE_MAX_PARTITIONS = 4096, PF_EXCHANGE_MAX_KEY_COLUMNS = 8, PF_EXCHANGE_MAX_KEY_VALUES = 500 };
 
@@ -49,10 +67,13 @@ struct pf_exchange_options {
     pf_str directory;            /* absolute, on tmpfs if there is one; empty: everything goes through callbacks */
     struct pf_exchange_io small; /* put NULL: no small outputs */
     struct pf_exchange_io store; /* put NULL: no store; then there must be a directory */
-    bool prefer_store;        /* large outputs go to the store although there is a directory: readers are elsewhere */
-    int64_t small_max_bytes;  /* an object up to this size is small */
+    /* An object is small up to small_object_bytes and small_slice_bytes for each of its slices with rows, but never
+     * above small_max_bytes. */
+    int64_t small_object_bytes, small_slice_bytes, small_max_bytes;
+    bool small_only;          /* all objects are small: a producer that makes more makes several */
     int64_t object_max_bytes; /* of a store object; a producer that makes more makes several */
-    int64_t memory_bytes;     /* buffers that a sink may hold, and the pool keep */
+    enum pf_exchange_codec codec;
+    int64_t memory_bytes;     /* buffers that a sink may hold, and the pool keep; a reader ahead holds a quarter */
     struct pf_budget *budget; /* buffers are reserved from it; may be NULL */
     pf_str scratch_directory; /* where DuckDB may make the (empty) folder of a COPY; empty: `directory` */
 };
@@ -77,8 +98,11 @@ struct pf_exchange_object {
     enum pf_medium medium;
     pf_str key;
     int64_t size_bytes, rows;
+    int64_t raw_bytes;                /* before compression */
     struct pf_exchange_slice *slices; /* one a partition */
 };
+/* What a slice takes where it is read: its share of the object's bytes before compression. */
+int64_t pf_exchange_slice_raw_bytes(const struct pf_exchange_object *object, int partition);
 
 /* The values of one column, without its NULLs: numbers are the bits of a vector widened to 64. */
 struct pf_exchange_keys {
@@ -96,7 +120,7 @@ struct pf_exchange_output {
     int partition_count;
     struct pf_exchange_object *objects; /* those with rows; none for an empty output */
     size_t object_count;
-    int64_t rows, size_bytes;
+    int64_t rows, size_bytes, raw_bytes;
     struct pf_exchange_keys *keys; /* of the columns that were asked for */
     size_t key_count;
 };
@@ -156,9 +180,16 @@ enum pf_code pf_exchange_bind_input(struct pf_exchange *exchange, const struct p
 /* When no statement uses it any more. Harmless for an unknown name. */
 void pf_exchange_unbind_input(struct pf_exchange *exchange, pf_str name);
 
+/* What was read: ranges (of files: files opened) and their bytes, by medium. */
+struct pf_exchange_reads {
+    int64_t ranges[PF_MEDIUM_COUNT], bytes[PF_MEDIUM_COUNT];
+};
+/* Adds what statements have read of an input since it was bound; nothing for an unknown name. */
+void pf_exchange_add_reads(struct pf_exchange *exchange, pf_str name, struct pf_exchange_reads *sum);
+
 /* Since open: for metrics and the bench. */
 struct pf_exchange_stats {
-    int64_t written_bytes, read_bytes, written_objects[3]; /* by medium */
+    int64_t written_bytes, read_bytes, written_objects[PF_MEDIUM_COUNT];
     int64_t pool_bytes;
 };
 void pf_exchange_get_stats(struct pf_exchange *exchange, struct pf_exchange_stats *out_stats);

@@ -39,7 +39,7 @@ struct pf_exchange {
     struct pf_exchange_options options;
     pf_str copy_path; /* an empty folder: DuckDB wants one behind TO; nothing is ever put there */
     struct pool *pool;
-    atomic_llong written_bytes, read_bytes, written_objects[3];
+    atomic_llong written_bytes, read_bytes, written_objects[PF_MEDIUM_COUNT];
     struct {
         pthread_mutex_t mutex;
         struct output *outputs;
@@ -49,8 +49,11 @@ struct pf_exchange {
 
 /* ---- media (choose_medium.c) ---- */
 
-/* Where an object goes of which this much is known. `is_whole`: nothing will be added. */
-enum pf_medium choose_medium(const struct pf_exchange_options *options, int64_t size_bytes, bool is_whole);
+/* Where an object goes to which nothing will be added, of so many slices with rows. */
+enum pf_medium choose_medium(const struct pf_exchange_options *options, int64_t size_bytes, int slice_count);
+/* Where an object goes that is too large, or whose end is not in sight. */
+enum pf_medium choose_large_medium(const struct pf_exchange_options *options);
+const struct pf_exchange_io *medium_io(const struct pf_exchange *exchange, enum pf_medium medium); /* not of files */
 
 /* A file of the exchange directory being written. */
 struct object_file {
@@ -64,6 +67,10 @@ enum pf_code object_file_write(struct object_file *file, const char *bytes, size
 enum pf_code object_file_close(struct object_file *file, struct pf_error *err) PF_MUST_CHECK;
 void object_file_remove(struct object_file *file); /* closes it, too */
 pf_str object_path(const struct pf_exchange *exchange, pf_str key, struct pf_arena *arena);
+
+/* Best effort. `is_last` as of pf_exchange_remove_output (objects.c). */
+void objects_remove(const struct pf_exchange *exchange, const struct pf_exchange_object *objects, size_t count,
+                    bool is_last);
 
 /* ---- outputs (outputs.c) ---- */
 

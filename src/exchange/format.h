@@ -16,7 +16,8 @@ enum {
     FORMAT_ALIGNMENT = 8,
     FORMAT_MAX_BLOCK_ROWS = 1 << 24,
     FORMAT_MAX_DEPTH = 64,
-    FORMAT_BLOCK_IS_LZ4 = 1,     /* block flags */
+    FORMAT_BLOCK_IS_LZ4 = 1, /* block flags: neither or one of these */
+    FORMAT_BLOCK_IS_ZSTD = 2,
     FORMAT_COLUMN_HAS_NULLS = 1, /* column flags */
 };
 #define FORMAT_OBJECT_MAGIC 0x3158474e49464650ull /* "PFFINGX1" */

@@ -2,8 +2,11 @@
 /* Inputs: bound by name, opened when a statement reads.
  *
  * Files are mapped once per input and stay mapped until it is unbound: strings that DuckDB sees point into them.
- * Other objects are fetched with one ranged read each, by the thread that needs them. */
+ * Of other objects each needs one range: small ones are fetched by the thread that needs them, many in one round trip,
+ * those in the store by read_ahead.c. */
 #include "exchange/inputs.h"
+
+#include "exchange/read_ahead.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +15,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static const uint64_t SMALL_BATCH_BYTES = 4 << 20;
 
 static struct input *input_free(struct input *input) {
     for (size_t i = 0; i < input->source_count; i++)
@@ -205,59 +210,123 @@ static enum pf_code open_file_locked(struct input *input, struct source *source,
 
 /* ---- portions ---- */
 
-static enum pf_code fetch(const struct input *input, const struct source *source, struct portion *portion,
-                          struct pf_error *err) {
-    const struct pf_exchange_options *options = &input->exchange->options;
-    const struct pf_exchange_io *io = source->object->medium == PF_MEDIUM_SMALL ? &options->small : &options->store;
-    pf_str key = source->object->key, bytes;
-    if (!io->get) PF_FAIL(err, PF_BUG, "exchange object '%.*s': nothing to fetch it with", PF_STR_ARG(key));
-    struct pf_arena *arena = pf_arena_new(NULL, "exchange portion");
-    enum pf_code code = io->get(io->context, key, source->offset, source->size_bytes, arena, &bytes, err);
-    if (code == PF_OK && bytes.len != source->size_bytes)
-        code = pf_error_set(err, PF_CORRUPT, __FILE__, __LINE__, "%zu bytes instead of %llu", bytes.len,
-                            (unsigned long long)source->size_bytes);
-    if (code != PF_OK) {
-        pf_arena_free(arena);
-        return pf_error_wrap(err, code, "exchange object '%.*s'", PF_STR_ARG(key));
+void pf_exchange_add_reads(struct pf_exchange *exchange, pf_str name, struct pf_exchange_reads *sum) {
+    const struct input *input = inputs_find(exchange, name);
+    for (int medium = 0; input && medium < PF_MEDIUM_COUNT; medium++) {
+        sum->ranges[medium] += atomic_load(&input->ranges[medium]);
+        sum->bytes[medium] += atomic_load(&input->bytes[medium]);
     }
-    if ((uintptr_t)bytes.ptr % FORMAT_ALIGNMENT) bytes = pf_arena_str(arena, bytes);
-    *portion = (struct portion){source, bytes, source->offset, arena};
-    return PF_OK;
 }
 
-/* Sets `*portion` for a file's next block; leaves it alone for an object that has to be fetched. */
-static enum pf_code next_locked(struct scan_queue *queue, struct portion *portion, const struct source **out_fetch,
+static void count_read(struct input *input, const struct portion *portion) {
+    enum pf_medium medium = portion->source->object->medium;
+    if (medium != PF_MEDIUM_DIRECTORY) atomic_fetch_add(&input->ranges[medium], 1);
+    atomic_fetch_add(&input->bytes[medium], (long long)portion->bytes.len);
+    atomic_fetch_add(&input->exchange->read_bytes, (long long)portion->bytes.len);
+}
+
+/* Of small ones: as many as one round trip is for. */
+struct small_batch {
+    const struct source *sources[MAX_PORTIONS];
+    size_t count;
+};
+
+static void take_small_locked(struct scan_queue *queue, struct small_batch *batch) {
+    struct input *input = queue->input;
+    uint64_t size_bytes = 0;
+    for (; queue->locked.source < input->source_count && batch->count < MAX_PORTIONS; queue->locked.source++) {
+        const struct source *source = &input->sources[queue->locked.source];
+        if (source->object->medium == PF_MEDIUM_STORE) continue; /* read ahead */
+        if (source->object->medium != PF_MEDIUM_SMALL) return;
+        if (batch->count && size_bytes + source->size_bytes > SMALL_BATCH_BYTES) return;
+        size_bytes += source->size_bytes;
+        batch->sources[batch->count++] = source;
+    }
+}
+
+static enum pf_code fetch_small(struct input *input, const struct small_batch *batch, struct portion *portions,
+                                struct pf_error *err) {
+    const struct pf_exchange_io *io = &input->exchange->options.small;
+    struct pf_exchange_read reads[MAX_PORTIONS];
+    struct pf_exchange_watch watch = {0};
+    enum pf_code code = PF_OK;
+    if (!io->get) PF_FAIL(err, PF_BUG, "exchange input '%.*s': nothing to fetch it with", PF_STR_ARG(input->name));
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct source *source = batch->sources[i];
+        portions[i] = (struct portion){.source = source, .offset = source->offset};
+        if (code == PF_OK) code = buffer_reserve(input->exchange->pool, &portions[i].buffer, source->size_bytes, err);
+        portions[i].bytes = pf_str_from(portions[i].buffer.ptr, source->size_bytes);
+        reads[i] =
+            (struct pf_exchange_read){source->object->key, source->offset, source->size_bytes, portions[i].buffer.ptr};
+    }
+    if (code == PF_OK) code = io->get(io->context, reads, batch->count, &watch, err);
+    for (size_t i = 0; code != PF_OK && i < batch->count; i++) buffer_clear(input->exchange->pool, &portions[i].buffer);
+    return code;
+}
+
+/* A file's next block in `portion`, or small objects to be fetched; neither: what is left is read ahead. */
+static enum pf_code next_locked(struct scan_queue *queue, struct portion *portion, struct small_batch *batch,
                                 struct pf_error *err) {
     struct input *input = queue->input;
-    while (queue->locked.source < input->source_count) {
+    for (;;) {
+        take_small_locked(queue, batch);
+        if (batch->count || queue->locked.source == input->source_count) return PF_OK;
         struct source *source = &input->sources[queue->locked.source];
-        if (source->object->medium != PF_MEDIUM_DIRECTORY) {
-            queue->locked.source++;
-            *out_fetch = source;
-            return PF_OK;
+        if (!source->map) {
+            PF_TRY(open_file_locked(input, source, err));
+            atomic_fetch_add(&input->ranges[PF_MEDIUM_DIRECTORY], 1);
         }
-        if (!source->map) PF_TRY(open_file_locked(input, source, err));
         if (queue->locked.entry < source->entry_count) {
             const struct format_entry *entry = &source->entries[queue->locked.entry++];
             pf_str bytes = pf_str_from(source->map + entry->offset, entry->size_bytes);
-            *portion = (struct portion){source, bytes, entry->offset, NULL};
+            *portion = (struct portion){.source = source, .bytes = bytes, .offset = entry->offset};
             return PF_OK;
         }
         queue->locked.source++;
         queue->locked.entry = 0;
     }
+}
+
+/* The store is slow: it is asked before anything else is read. */
+static enum pf_code begin_locked(struct scan_queue *queue, struct pf_error *err) {
+    const struct input *input = queue->input;
+    if (queue->locked.has_begun) return PF_OK;
+    queue->locked.has_begun = true;
+    for (size_t i = 0; i < input->source_count; i++) {
+        if (input->sources[i].object->medium != PF_MEDIUM_STORE) continue;
+        if (!input->exchange->options.store.get) {
+            PF_FAIL(err, PF_BUG, "exchange object '%.*s': nothing to fetch it with",
+                    PF_STR_ARG(input->sources[i].object->key));
+        }
+        return read_ahead_start(queue->input, &queue->locked.ahead, err);
+    }
     return PF_OK;
 }
 
-enum pf_code scan_queue_next(struct scan_queue *queue, struct portion *out_portion, struct pf_error *err) {
-    struct portion portion = {0};
-    const struct source *wanted = NULL;
-    pthread_mutex_lock(&queue->input->mutex);
-    enum pf_code code = next_locked(queue, &portion, &wanted, err);
-    pthread_mutex_unlock(&queue->input->mutex);
-    if (code == PF_OK && wanted) code = fetch(queue->input, wanted, &portion, err);
-    if (code != PF_OK) return code;
-    atomic_fetch_add(&queue->input->exchange->read_bytes, (long long)portion.bytes.len);
-    *out_portion = portion;
+void scan_queue_clear(struct scan_queue *queue) {
+    queue->locked.ahead = read_ahead_stop(queue->locked.ahead);
+}
+
+enum pf_code scan_queue_next(struct scan_queue *queue, struct portion *out_portions, size_t *out_count,
+                             struct pf_error *err) {
+    struct small_batch batch = {.count = 0};
+    size_t count = 0;
+    struct input *input = queue->input;
+    out_portions[0] = (struct portion){0};
+    pthread_mutex_lock(&input->mutex);
+    enum pf_code code = begin_locked(queue, err);
+    if (code == PF_OK) code = next_locked(queue, &out_portions[0], &batch, err);
+    struct read_ahead *ahead = queue->locked.ahead;
+    pthread_mutex_unlock(&input->mutex);
+    PF_TRY(code);
+    if (batch.count) {
+        PF_TRY(fetch_small(input, &batch, out_portions, err));
+        count = batch.count;
+    } else if (!out_portions[0].source && ahead) {
+        PF_TRY(read_ahead_take(ahead, &out_portions[0], err));
+    }
+    if (!count && out_portions[0].source) count = 1;
+    for (size_t i = 0; i < count; i++) count_read(input, &out_portions[i]);
+    *out_count = count;
     return PF_OK;
 }

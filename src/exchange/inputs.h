@@ -29,26 +29,36 @@ struct input {
     struct source *sources; /* those with rows */
     size_t source_count;
     int64_t row_count, size_bytes;
+    atomic_llong ranges[PF_MEDIUM_COUNT], bytes[PF_MEDIUM_COUNT]; /* read so far */
     pthread_mutex_t mutex;
 };
 
 /* NULL if there is none. */
 struct input *inputs_find(struct pf_exchange *exchange, pf_str name);
 
+struct read_ahead; /* read_ahead.h */
+
 /* What one scan has been given: shared by the threads of one statement. */
 struct scan_queue {
     struct input *input;
     struct {
-        size_t source, entry; /* next; under the input's mutex */
+        size_t source, entry;     /* next; under the input's mutex */
+        struct read_ahead *ahead; /* from the first portion on, if there are objects in the store */
+        bool has_begun;
     } locked;
 };
+void scan_queue_clear(struct scan_queue *queue);
+
 /* Bytes to read: one block of a mapped file, or all wanted blocks of another object. */
 struct portion {
     const struct source *source; /* NULL: nothing is left */
     pf_str bytes;                /* aligned */
     uint64_t offset;             /* in the object */
-    struct pf_arena *arena;      /* holds `bytes` if they were fetched; the caller frees it */
+    struct buffer buffer;        /* holds `bytes` if they were fetched; the caller clears it */
 };
-enum pf_code scan_queue_next(struct scan_queue *queue, struct portion *out_portion, struct pf_error *err) PF_MUST_CHECK;
+/* One portion, or as many small ones as come in one round trip; `*out_count` 0: nothing is left. */
+enum { MAX_PORTIONS = 64 };
+enum pf_code scan_queue_next(struct scan_queue *queue, struct portion *out_portions, size_t *out_count,
+                             struct pf_error *err) PF_MUST_CHECK;
 
 #endif

@@ -19,10 +19,6 @@ static enum pf_code check_file(const struct pf_exchange *exchange, const struct 
     return PF_OK;
 }
 
-static const struct pf_exchange_io *io_of(const struct pf_exchange *exchange, enum pf_medium medium) {
-    return medium == PF_MEDIUM_SMALL ? &exchange->options.small : &exchange->options.store;
-}
-
 enum pf_code pf_exchange_check_object(struct pf_exchange *exchange, const struct pf_exchange_object *object,
                                       struct pf_error *err) {
     struct pf_arena *arena = pf_arena_new(NULL, "exchange check");
@@ -30,13 +26,20 @@ enum pf_code pf_exchange_check_object(struct pf_exchange *exchange, const struct
     if (object->medium == PF_MEDIUM_DIRECTORY) {
         code = check_file(exchange, object, arena, err);
     } else if (object->size_bytes > 0) {
-        const struct pf_exchange_io *io = io_of(exchange, object->medium);
-        pf_str last;
-        if (io->get) code = io->get(io->context, object->key, (uint64_t)object->size_bytes - 1, 1, arena, &last, err);
+        const struct pf_exchange_io *io = medium_io(exchange, object->medium);
+        char last;
+        struct pf_exchange_read read = {object->key, (uint64_t)object->size_bytes - 1, 1, &last};
+        struct pf_exchange_watch watch = {0};
+        if (io->get) code = io->get(io->context, &read, 1, &watch, err);
         if (code != PF_OK) code = pf_error_wrap(err, code, "exchange object '%.*s'", PF_STR_ARG(object->key));
     }
     pf_arena_free(arena);
     return code;
+}
+
+int64_t pf_exchange_slice_raw_bytes(const struct pf_exchange_object *object, int partition) {
+    double growth = (double)object->raw_bytes / (double)object->size_bytes;
+    return (int64_t)((double)object->slices[partition].size_bytes * growth);
 }
 
 /* The folders of task and query, if nothing is in them any more. */
@@ -49,17 +52,29 @@ static void remove_empty_folders(const struct pf_exchange *exchange, pf_str key,
     }
 }
 
-void pf_exchange_remove_output(struct pf_exchange *exchange, const struct pf_exchange_output *output, bool is_last) {
+void objects_remove(const struct pf_exchange *exchange, const struct pf_exchange_object *objects, size_t count,
+                    bool is_last) {
     struct pf_arena *arena = pf_arena_new(NULL, "exchange remove");
-    for (size_t i = 0; i < output->object_count; i++) {
-        const struct pf_exchange_object *object = &output->objects[i];
-        if (object->medium == PF_MEDIUM_DIRECTORY) {
-            unlink(object_path(exchange, object->key, arena).ptr);
-            if (is_last) remove_empty_folders(exchange, object->key, arena);
-        } else {
-            const struct pf_exchange_io *io = io_of(exchange, object->medium);
-            if (io->remove) io->remove(io->context, object->key);
-        }
+    pf_str *keys[PF_MEDIUM_COUNT];
+    size_t key_counts[PF_MEDIUM_COUNT] = {0};
+    for (int medium = 0; medium < PF_MEDIUM_COUNT; medium++) keys[medium] = PF_ARENA_ARRAY(arena, pf_str, count);
+    for (size_t i = 0; i < count; i++) {
+        enum pf_medium medium = objects[i].medium;
+        keys[medium][key_counts[medium]++] = objects[i].key;
+    }
+    for (size_t i = 0; i < key_counts[PF_MEDIUM_DIRECTORY]; i++) {
+        pf_str key = keys[PF_MEDIUM_DIRECTORY][i];
+        unlink(object_path(exchange, key, arena).ptr);
+        if (is_last) remove_empty_folders(exchange, key, arena);
+    }
+    for (int medium = 0; medium < PF_MEDIUM_COUNT; medium++) {
+        if (medium == PF_MEDIUM_DIRECTORY || !key_counts[medium]) continue;
+        const struct pf_exchange_io *io = medium_io(exchange, (enum pf_medium)medium);
+        if (io->remove) io->remove(io->context, keys[medium], key_counts[medium]);
     }
     pf_arena_free(arena);
+}
+
+void pf_exchange_remove_output(struct pf_exchange *exchange, const struct pf_exchange_output *output, bool is_last) {
+    objects_remove(exchange, output->objects, output->object_count, is_last);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Outputs as compact JSON, for a task's result:
  *
- *   {"v":1,"s":"schema","p":16,"o":[{"m":0,"k":"key","b":bytes,"f":first offset,"s":[[partition,rows,bytes],...]}],
+ *   {"v":1,"s":"schema","p":16,"o":[{"m":0,"k":"key","b":bytes,"r":bytes before compression,"f":first offset,
+ *    "s":[[partition,rows,bytes],...]}],
  *    "k":[{"c":column,"t":is text,"n":min,"x":max,"l":[value,...]}]}
  *
  * Slices without rows are left out; the others lie side by side from `f` on, but for files, whose index says where.
@@ -18,6 +19,7 @@ static void put_object(struct pf_json_out *out, const struct pf_exchange_object 
     pf_json_field_i64(out, "m", (int64_t)object->medium);
     pf_json_field_str(out, "k", object->key);
     pf_json_field_i64(out, "b", object->size_bytes);
+    if (object->raw_bytes != object->size_bytes) pf_json_field_i64(out, "r", object->raw_bytes);
     pf_json_field_i64(out, "f", (int64_t)first);
     pf_json_key(out, "s");
     pf_json_open_array(out);
@@ -112,8 +114,10 @@ static enum pf_code read_object(pf_json *json, int partition_count, struct pf_ar
     object->medium = (enum pf_medium)medium;
     object->key = pf_arena_str(arena, pf_json_get_str(json, "k", PF_STR_EMPTY));
     object->size_bytes = pf_json_get_i64(json, "b", -1);
+    object->raw_bytes = pf_json_get_i64(json, "r", object->size_bytes);
     bool is_aligned = first >= 0 && first % FORMAT_ALIGNMENT == 0;
-    if (!object->key.len || object->size_bytes <= 0 || !is_aligned || first > object->size_bytes)
+    if (!object->key.len || object->size_bytes <= 0 || object->raw_bytes <= 0 || !is_aligned ||
+        first > object->size_bytes)
         return bad("an object is wrong", err);
     if (pf_str_find(object->key, PF_STR(".."), 0) != SIZE_MAX || object->key.ptr[0] == '/')
         return bad("an object's key leaves the folder", err);
@@ -162,10 +166,12 @@ enum pf_code pf_exchange_output_decode(pf_str json, struct pf_arena *arena, stru
     for (struct pf_json_each each = pf_json_each(list); pf_json_next(&each);) {
         struct pf_exchange_object *object = &output.objects[output.object_count++];
         PF_TRY(read_object(each.value, output.partition_count, arena, object, err));
-        if (object->rows > INT64_MAX - output.rows || object->size_bytes > INT64_MAX - output.size_bytes)
+        if (object->rows > INT64_MAX - output.rows || object->size_bytes > INT64_MAX - output.size_bytes ||
+            object->raw_bytes > INT64_MAX - output.raw_bytes)
             return bad("the sums are too large", err);
         output.rows += object->rows;
         output.size_bytes += object->size_bytes;
+        output.raw_bytes += object->raw_bytes;
     }
     list = pf_json_get(root, "k");
     output.keys = PF_ARENA_ARRAY(arena, struct pf_exchange_keys, pf_json_count(list));

@@ -135,6 +135,7 @@ static void copy_output(const struct output *output, struct pf_arena *arena, str
         memcpy(object->slices, output->locked.objects[i].slices, partitions * sizeof *object->slices);
         copy.rows += object->rows;
         copy.size_bytes += object->size_bytes;
+        copy.raw_bytes += object->raw_bytes;
     }
     copy.key_count = output->locked.keys ? output->bound.key_count : 0;
     copy.keys = PF_ARENA_ARRAY(arena, struct pf_exchange_keys, copy.key_count);
@@ -157,10 +158,7 @@ enum pf_code pf_exchange_take_output(struct pf_exchange *exchange, pf_str name, 
 void pf_exchange_drop_output(struct pf_exchange *exchange, pf_str name) {
     struct output *output = unlink_output(exchange, name);
     if (!output) return;
-    for (size_t i = 0; i < output->locked.object_count; i++) {
-        const struct pf_exchange_object *object = &output->locked.objects[i];
-        if (object->medium == PF_MEDIUM_DIRECTORY) unlink(object_path(exchange, object->key, output->arena).ptr);
-    }
+    objects_remove(exchange, output->locked.objects, output->locked.object_count, false);
     output_free(output);
 }
 

@@ -12,11 +12,11 @@
 #include <lz4.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zstd.h>
 
 /* Memory to let go later. */
 struct held {
     struct held *next;
-    struct pf_arena *arena;
     struct buffer buffer;
 };
 
@@ -27,9 +27,11 @@ struct scan {
     struct format_view *views;   /* one a projected column */
     struct format_view **wanted; /* one a column; NULL: not asked for */
     size_t projection_count;
-    struct portion portion;
-    size_t portion_at;
+    struct portion portions[MAX_PORTIONS]; /* from `portion_first` on */
+    size_t portion_first, portion_count, portion_at;
+    ZSTD_DCtx *zstd;             /* NULL until it is needed */
     uint64_t block_rows, row_at; /* of the block at hand */
+    struct buffer raw;           /* it, if it was compressed */
     struct held *current, *previous, *spare;
 };
 
@@ -63,6 +65,7 @@ static enum pf_code start_run(void *context, void *plan, void **out_run, struct 
 }
 
 static void stop_run(void *run) {
+    scan_queue_clear(run);
     free(run);
 }
 
@@ -89,9 +92,7 @@ static enum pf_code open_reader(void *context, void *run, const uint32_t *projec
 static struct held *let_go(struct scan *scan, struct held *list) {
     while (list) {
         struct held *next = list->next;
-        pf_arena_free(list->arena);
         buffer_clear(scan->pool, &list->buffer);
-        list->arena = NULL;
         list->next = scan->spare;
         scan->spare = list;
         list = next;
@@ -99,22 +100,27 @@ static struct held *let_go(struct scan *scan, struct held *list) {
     return NULL;
 }
 
-static struct held *hold(struct scan *scan) {
+/* Nothing more is read from the buffer, but vectors that were filled may point into it. */
+static void hold(struct scan *scan, struct buffer *buffer) {
+    if (!buffer->ptr) return;
     struct held *held = scan->spare;
     if (held)
         scan->spare = held->next;
     else
         held = PF_ARENA_NEW(scan->arena, struct held);
-    *held = (struct held){.next = scan->current};
+    *held = (struct held){scan->current, *buffer};
     scan->current = held;
-    return held;
+    *buffer = (struct buffer){0};
 }
 
 static void close_reader(void *opaque) {
     struct scan *scan = opaque;
     let_go(scan, scan->previous);
     let_go(scan, scan->current);
-    pf_arena_free(scan->portion.arena);
+    for (size_t i = scan->portion_first; i < scan->portion_count; i++)
+        buffer_clear(scan->pool, &scan->portions[i].buffer);
+    buffer_clear(scan->pool, &scan->raw);
+    ZSTD_freeDCtx(scan->zstd);
     pf_arena_free(scan->arena);
 }
 
@@ -125,19 +131,25 @@ static enum pf_code decompress(struct scan *scan, const struct format_source *so
     if (block->raw_bytes > LZ4_MAX_INPUT_SIZE || stored.len > INT32_MAX)
         PF_FAIL(err, PF_CORRUPT, "exchange object '%.*s' at byte %llu: a compressed block of %llu bytes",
                 PF_STR_ARG(source->name), (unsigned long long)source->offset, (unsigned long long)block->raw_bytes);
-    struct held *held = hold(scan);
-    PF_TRY(buffer_reserve(scan->pool, &held->buffer, block->raw_bytes + 1, err));
-    int size = LZ4_decompress_safe(stored.ptr, held->buffer.ptr, (int)stored.len, (int)block->raw_bytes);
-    if (size < 0 || (uint64_t)size != block->raw_bytes)
+    PF_TRY(buffer_reserve(scan->pool, &scan->raw, block->raw_bytes + 1, err));
+    uint64_t size;
+    if (block->flags == FORMAT_BLOCK_IS_LZ4) {
+        size = (uint64_t)LZ4_decompress_safe(stored.ptr, scan->raw.ptr, (int)stored.len, (int)block->raw_bytes);
+    } else {
+        if (!scan->zstd) scan->zstd = ZSTD_createDCtx();
+        if (!scan->zstd) PF_FAIL(err, PF_NO_MEMORY, "start decompressing with zstd");
+        size = ZSTD_decompressDCtx(scan->zstd, scan->raw.ptr, block->raw_bytes, stored.ptr, stored.len);
+    }
+    if (size != block->raw_bytes) /* errors of both are huge numbers */
         PF_FAIL(err, PF_CORRUPT, "exchange object '%.*s' at byte %llu: the block can't be decompressed",
                 PF_STR_ARG(source->name), (unsigned long long)source->offset);
-    *out_raw = pf_str_from(held->buffer.ptr, block->raw_bytes);
+    *out_raw = pf_str_from(scan->raw.ptr, block->raw_bytes);
     return PF_OK;
 }
 
 static enum pf_code open_block(struct scan *scan, struct pf_error *err) {
     const struct input *input = scan->queue->input;
-    struct portion *portion = &scan->portion;
+    const struct portion *portion = &scan->portions[scan->portion_first];
     struct format_source source = {portion->source->object->key, portion->offset + scan->portion_at, false};
     struct format_block block;
     pf_str stored, raw;
@@ -149,7 +161,7 @@ static enum pf_code open_block(struct scan *scan, struct pf_error *err) {
         PF_FAIL(err, PF_CORRUPT, "exchange object '%.*s' at byte %llu: a block of partition %u with %u columns",
                 PF_STR_ARG(source.name), (unsigned long long)source.offset, block.partition, block.column_count);
     raw = stored;
-    if (block.flags & FORMAT_BLOCK_IS_LZ4) PF_TRY(decompress(scan, &source, &block, stored, &raw, err));
+    if (block.flags) PF_TRY(decompress(scan, &source, &block, stored, &raw, err));
     source.offset += sizeof block;
     PF_TRY(format_read_columns(&source, raw, block.row_count, scan->wanted, input->column_count, err));
     scan->portion_at += size_bytes;
@@ -158,16 +170,28 @@ static enum pf_code open_block(struct scan *scan, struct pf_error *err) {
     return PF_OK;
 }
 
+/* What vectors may still point into is held, and the next portion is at hand; none at the end. */
+static enum pf_code next_portion(struct scan *scan, struct pf_error *err) {
+    struct portion *done = &scan->portions[scan->portion_first];
+    if (scan->portion_first < scan->portion_count) {
+        hold(scan, &done->buffer);
+        scan->portion_first++;
+    }
+    scan->portion_at = 0;
+    if (scan->portion_first < scan->portion_count) return PF_OK;
+    scan->portion_first = scan->portion_count = 0;
+    return scan_queue_next(scan->queue, scan->portions, &scan->portion_count, err);
+}
+
 /* False at the end. */
 static enum pf_code next_block(struct scan *scan, bool *out_has_block, struct pf_error *err) {
     *out_has_block = false;
     do {
-        if (scan->portion_at >= scan->portion.bytes.len) {
-            if (scan->portion.arena) hold(scan)->arena = scan->portion.arena;
-            scan->portion = (struct portion){0};
-            scan->portion_at = 0;
-            PF_TRY(scan_queue_next(scan->queue, &scan->portion, err));
-            if (!scan->portion.source) return PF_OK;
+        hold(scan, &scan->raw);
+        bool has_portion = scan->portion_first < scan->portion_count;
+        if (!has_portion || scan->portion_at >= scan->portions[scan->portion_first].bytes.len) {
+            PF_TRY(next_portion(scan, err));
+            if (!scan->portion_count) return PF_OK;
         }
         PF_TRY(open_block(scan, err));
     } while (scan->block_rows == 0);

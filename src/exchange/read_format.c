@@ -96,9 +96,8 @@ enum pf_code format_read_block(const struct format_source *source, pf_str bytes,
     if (block.stored_bytes > room || format_align(block.stored_bytes) > room)
         CORRUPT(source, 0, err, "block: %llu bytes, but only %llu are there", (unsigned long long)block.stored_bytes,
                 (unsigned long long)room);
-    bool is_lz4 = block.flags & FORMAT_BLOCK_IS_LZ4;
-    if (block.row_count > FORMAT_MAX_BLOCK_ROWS || block.flags & ~(uint32_t)FORMAT_BLOCK_IS_LZ4 ||
-        block.raw_bytes % FORMAT_ALIGNMENT != 0 || (!is_lz4 && block.raw_bytes != block.stored_bytes))
+    if (block.row_count > FORMAT_MAX_BLOCK_ROWS || block.flags > FORMAT_BLOCK_IS_ZSTD ||
+        block.raw_bytes % FORMAT_ALIGNMENT != 0 || (!block.flags && block.raw_bytes != block.stored_bytes))
         CORRUPT(source, 0, err, "block: its header contradicts itself");
     const char *stored = bytes.ptr + sizeof block;
     if (!source->skip_checksums &&

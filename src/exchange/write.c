@@ -3,53 +3,16 @@
  *
  *   chunk -> rows by partition -> column buffers of each partition -> block -> object
  *
- * A partition's buffers become a block when they are large enough. Where the block goes depends on the medium:
- *   directory: appended to the file at once (its index says where each partition's blocks are: readers map the file)
- *   store:     kept in memory by partition, so that each partition is one range; an object is put when enough is there
- *   small:     no block was made before the end: everything is one string
- * When the budget for buffers is used up, all blocks go there at once, small as they are. */
-#include "exchange/build_block.h"
-#include "exchange/exchange_internal.h"
+ * A partition's buffers become a block when they are large enough; sink.c says where it goes. When the budget for
+ * buffers is used up, all blocks go there at once, small as they are. */
+#include "exchange/sink.h"
 
 #include "base/clock.h"
 #include "exchange/summarize_keys.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { MIN_BLOCK_BYTES = 32 << 10, MAX_BLOCK_BYTES = 1 << 20, MAX_BLOCK_ROWS = 1 << 16, MAX_WAIT_MS = 10000 };
-
-struct plan {
-    struct pf_exchange *exchange;
-    struct output *output;
-    const struct pf_column *columns; /* without the partition number */
-    uint32_t column_count, partition_count;
-};
-
-/* One thread's part of an output. */
-struct sink {
-    struct pf_arena *arena;
-    const struct plan *plan;
-    struct pool *pool;
-    struct block_builder *partitions;
-    uint64_t block_bytes;
-    struct scratch scratch;
-    struct column_mark *marks;           /* of the block that grows, with a budget */
-    uint32_t *counts, *starts, *touched; /* of the chunk at hand */
-    struct buffer order;
-    /* the object being made */
-    pf_str key;
-    struct object_file file; /* directory */
-    struct buffer *kept;     /* store: blocks by partition */
-    uint64_t kept_bytes;
-    struct buffer out; /* blocks or bytes on their way */
-    uint64_t position; /* bytes in the file */
-    struct format_entry *entries;
-    size_t entry_count, entry_capacity;
-    struct pf_exchange_slice *slices;
-    int64_t rows;
-    struct key_summary *keys; /* one a column of KEYS */
-};
 
 /* ---- bind ---- */
 
@@ -126,163 +89,6 @@ static enum pf_code bind_writer(void *context, const struct pf_copy_bind *bind, 
     return PF_OK;
 }
 
-/* ---- objects ---- */
-
-static enum pf_code put_header(struct sink *sink, struct buffer *out, struct pf_error *err) {
-    pf_str schema = sink->plan->output->bound.schema;
-    size_t padded = format_align(schema.len);
-    struct format_header header = {.magic = FORMAT_OBJECT_MAGIC,
-                                   .version = FORMAT_VERSION,
-                                   .partition_count = sink->plan->partition_count,
-                                   .schema_bytes = (uint32_t)schema.len,
-                                   .column_count = sink->plan->column_count};
-    PF_TRY(buffer_reserve(sink->pool, out, sizeof header + padded, err));
-    char *to = out->ptr + out->len + sizeof header;
-    memset(to, 0, padded);
-    memcpy(to, schema.ptr, schema.len);
-    header.checksum = format_checksum(&header, sizeof header - 8, to, padded);
-    memcpy(out->ptr + out->len, &header, sizeof header);
-    out->len += sizeof header + padded;
-    return PF_OK;
-}
-
-static int compare_entries(const void *a, const void *b) {
-    const struct format_entry *left = a, *right = b;
-    if (left->partition != right->partition) return left->partition < right->partition ? -1 : 1;
-    return left->offset < right->offset ? -1 : left->offset > right->offset;
-}
-
-/* The index and the tail; `position` is where they start. */
-static enum pf_code put_index(struct sink *sink, struct buffer *out, uint64_t position, struct pf_error *err) {
-    size_t bytes = sink->entry_count * sizeof *sink->entries;
-    struct format_tail tail = {.index_offset = position,
-                               .entry_count = sink->entry_count,
-                               .row_count = (uint64_t)sink->rows,
-                               .magic = FORMAT_OBJECT_MAGIC};
-    if (sink->entry_count) qsort(sink->entries, sink->entry_count, sizeof *sink->entries, compare_entries);
-    tail.checksum = format_checksum(&tail, sizeof tail - 16, sink->entries, bytes);
-    PF_TRY(buffer_reserve(sink->pool, out, bytes + sizeof tail, err));
-    if (bytes) memcpy(out->ptr + out->len, sink->entries, bytes);
-    memcpy(out->ptr + out->len + bytes, &tail, sizeof tail);
-    out->len += bytes + sizeof tail;
-    return PF_OK;
-}
-
-static void add_entry(struct sink *sink, uint32_t partition, uint64_t offset, uint64_t size_bytes, uint64_t rows) {
-    struct format_entry entry = {offset, size_bytes, partition, (uint32_t)rows};
-    PF_ARENA_PUSH(sink->arena, sink->entries, sink->entry_count, sink->entry_capacity) = entry;
-    sink->slices[partition].size_bytes += size_bytes;
-    sink->slices[partition].rows += (int64_t)rows;
-    sink->rows += (int64_t)rows;
-}
-
-static void name_object(struct sink *sink) {
-    int number = atomic_fetch_add(&sink->plan->output->next_object, 1);
-    sink->key = pf_arena_printf(sink->arena, "%.*s.%d.px", PF_STR_ARG(sink->plan->output->key), number);
-}
-
-/* The object is where it belongs: note it, start afresh. */
-static void end_object(struct sink *sink, enum pf_medium medium, uint64_t size_bytes) {
-    struct pf_exchange *exchange = sink->plan->exchange;
-    struct pf_exchange_object object = {medium, sink->key, (int64_t)size_bytes, sink->rows, sink->slices};
-    output_add(sink->plan->output, &object);
-    atomic_fetch_add(&exchange->written_bytes, (long long)size_bytes);
-    atomic_fetch_add(&exchange->written_objects[medium], 1);
-    memset(sink->slices, 0, sink->plan->partition_count * sizeof *sink->slices);
-    sink->entry_count = 0;
-    sink->rows = 0;
-    sink->key = PF_STR_EMPTY;
-}
-
-/* ---- directory ---- */
-
-static enum pf_code write_out(struct sink *sink, struct pf_error *err) {
-    PF_TRY(object_file_write(&sink->file, sink->out.ptr, sink->out.len, err));
-    sink->position += sink->out.len;
-    sink->out.len = 0;
-    return PF_OK;
-}
-
-static enum pf_code start_file(struct sink *sink, struct pf_error *err) {
-    name_object(sink);
-    PF_TRY(object_file_create(sink->plan->exchange, sink->key, sink->arena, &sink->file, err));
-    sink->position = 0;
-    PF_TRY(put_header(sink, &sink->out, err));
-    return write_out(sink, err);
-}
-
-static enum pf_code append_to_file(struct sink *sink, uint32_t partition, struct pf_error *err) {
-    struct block_builder *block = &sink->partitions[partition];
-    uint64_t rows = block->row_count;
-    if (sink->file.fd < 0) PF_TRY(start_file(sink, err));
-    PF_TRY(block_builder_print(sink->pool, block, sink->plan->column_count, partition, false, &sink->scratch,
-                               &sink->out, err));
-    add_entry(sink, partition, sink->position, sink->out.len, rows);
-    return write_out(sink, err);
-}
-
-static enum pf_code finish_file(struct sink *sink, struct pf_error *err) {
-    PF_TRY(put_index(sink, &sink->out, sink->position, err));
-    PF_TRY(write_out(sink, err));
-    PF_TRY(object_file_close(&sink->file, err));
-    end_object(sink, PF_MEDIUM_DIRECTORY, sink->position);
-    return PF_OK;
-}
-
-/* ---- one string: small, and store ---- */
-
-static enum pf_code keep_block(struct sink *sink, uint32_t partition, bool compress, struct pf_error *err) {
-    struct block_builder *block = &sink->partitions[partition];
-    struct buffer *kept = &sink->kept[partition];
-    uint64_t rows = block->row_count, start = kept->len;
-    PF_TRY(block_builder_print(sink->pool, block, sink->plan->column_count, partition, compress, &sink->scratch, kept,
-                               err));
-    sink->kept_bytes += kept->len - start;
-    add_entry(sink, partition, start, kept->len - start, rows); /* offset in its partition for now */
-    return PF_OK;
-}
-
-/* Header, blocks by partition, index: in `sink->out`. */
-static enum pf_code assemble(struct sink *sink, struct pf_error *err) {
-    sink->out.len = 0;
-    PF_TRY(put_header(sink, &sink->out, err));
-    for (uint32_t p = 0; p < sink->plan->partition_count; p++) {
-        struct buffer *kept = &sink->kept[p];
-        if (!kept->len) continue;
-        sink->slices[p].offset = sink->out.len;
-        PF_TRY(buffer_reserve(sink->pool, &sink->out, kept->len, err));
-        memcpy(sink->out.ptr + sink->out.len, kept->ptr, kept->len);
-        sink->out.len += kept->len;
-        buffer_clear(sink->pool, kept);
-    }
-    for (size_t i = 0; i < sink->entry_count; i++)
-        sink->entries[i].offset += sink->slices[sink->entries[i].partition].offset;
-    sink->kept_bytes = 0;
-    return put_index(sink, &sink->out, sink->out.len, err);
-}
-
-static enum pf_code put_kept(struct sink *sink, enum pf_medium medium, struct pf_error *err) {
-    const struct pf_exchange_options *options = &sink->plan->exchange->options;
-    const struct pf_exchange_io *io = medium == PF_MEDIUM_SMALL ? &options->small : &options->store;
-    PF_TRY(assemble(sink, err));
-    name_object(sink);
-    enum pf_code code = io->put(io->context, sink->key, pf_str_from(sink->out.ptr, sink->out.len), err);
-    if (code != PF_OK) return pf_error_wrap(err, code, "put exchange object '%.*s'", PF_STR_ARG(sink->key));
-    end_object(sink, medium, sink->out.len);
-    sink->out.len = 0;
-    return PF_OK;
-}
-
-/* ---- blocks ---- */
-
-static enum pf_code flush_partition(struct sink *sink, uint32_t partition, struct pf_error *err) {
-    const struct pf_exchange_options *options = &sink->plan->exchange->options;
-    if (choose_medium(options, 0, false) == PF_MEDIUM_DIRECTORY) return append_to_file(sink, partition, err);
-    PF_TRY(keep_block(sink, partition, true, err));
-    if ((int64_t)sink->kept_bytes >= options->object_max_bytes) return put_kept(sink, PF_MEDIUM_STORE, err);
-    return PF_OK;
-}
-
 /* ---- back pressure ---- */
 
 static void mark_block(struct sink *sink, const struct block_builder *block) {
@@ -299,18 +105,6 @@ static void mark_block(struct sink *sink, const struct block_builder *block) {
 static void take_back(struct sink *sink, struct block_builder *block) {
     const struct column_mark *mark = sink->marks;
     for (uint32_t i = 0; i < sink->plan->column_count; i++) mark = column_builder_take_back(&block->columns[i], mark);
-}
-
-/* The budget is used up: writes all there is, though the blocks are small, and gives the memory back. */
-static enum pf_code flush_all(struct sink *sink, struct pf_error *err) {
-    for (uint32_t p = 0; p < sink->plan->partition_count; p++) {
-        struct block_builder *block = &sink->partitions[p];
-        if (block->row_count) PF_TRY(flush_partition(sink, p, err));
-        for (uint32_t i = 0; block->columns && i < sink->plan->column_count; i++)
-            column_builder_clear(sink->pool, &block->columns[i]);
-    }
-    bool is_file = choose_medium(&sink->plan->exchange->options, 0, false) == PF_MEDIUM_DIRECTORY;
-    return is_file || !sink->kept_bytes ? PF_OK : put_kept(sink, PF_MEDIUM_STORE, err);
 }
 
 /* ---- rows ---- */
@@ -339,7 +133,7 @@ static enum pf_code append_within_budget(struct sink *sink, struct block_builder
         if (code != PF_NO_MEMORY) return code;
         take_back(sink, block);
         bool is_late = pf_deadline_left_ms(deadline) == 0;
-        PF_TRY(flush_all(sink, is_late ? NULL : err));
+        PF_TRY(sink_flush_all(sink, is_late ? NULL : err));
         if (is_late) return code;
         pf_clock_sleep_ms(1);
     }
@@ -358,7 +152,7 @@ static enum pf_code append_rows(struct sink *sink, uint32_t partition, const str
         (sink->plan->exchange->options.budget ? append_within_budget : append_columns)(sink, block, chunk, set, err));
     block->row_count += set.count;
     if (block->size_bytes >= sink->block_bytes || block->row_count + 2048 > MAX_BLOCK_ROWS)
-        return flush_partition(sink, partition, err);
+        return sink_flush_partition(sink, partition, err);
     return PF_OK;
 }
 
@@ -433,6 +227,9 @@ static enum pf_code open_writer(void *context, void *opaque, pf_str path, void *
     }
     /* Buffers are powers of two, so up to twice what is in them. */
     uint64_t share = (uint64_t)plan->exchange->options.memory_bytes / plan->partition_count / 2;
+    /* Of a small object half is for blocks that are full, half for the last ones. */
+    uint64_t most = (uint64_t)plan->exchange->options.small_max_bytes / 4;
+    if (plan->exchange->options.small_only && share > most) share = most;
     sink->block_bytes = share < MIN_BLOCK_BYTES ? MIN_BLOCK_BYTES : share > MAX_BLOCK_BYTES ? MAX_BLOCK_BYTES : share;
     *out_sink = sink;
     return PF_OK;
@@ -446,40 +243,15 @@ static void abandon_sink(void *opaque) {
             column_builder_clear(sink->pool, &sink->partitions[p].columns[i]);
         buffer_clear(sink->pool, &sink->kept[p]);
     }
-    for (int i = 0; i < FORMAT_MAX_DEPTH; i++) buffer_clear(sink->pool, &sink->scratch.rows[i]);
-    buffer_clear(sink->pool, &sink->scratch.raw);
+    scratch_clear(sink->pool, &sink->scratch);
     buffer_clear(sink->pool, &sink->out);
     buffer_clear(sink->pool, &sink->order);
     pf_arena_free(sink->arena);
 }
 
-static enum pf_code write_rest(struct sink *sink, struct pf_error *err) {
-    const struct pf_exchange_options *options = &sink->plan->exchange->options;
-    uint32_t partitions = sink->plan->partition_count;
-    int64_t size_bytes = (int64_t)sizeof(struct format_header) + (int64_t)sizeof(struct format_tail) +
-                         (int64_t)format_align(sink->plan->output->bound.schema.len);
-    int64_t rows = sink->rows;
-    for (uint32_t p = 0; p < partitions; p++) {
-        const struct block_builder *block = &sink->partitions[p];
-        if (!block->row_count) continue;
-        rows += (int64_t)block->row_count;
-        size_bytes += (int64_t)(block->size_bytes + sizeof(struct format_block) + sizeof(struct format_entry));
-    }
-    if (rows == 0 && sink->entry_count == 0) return PF_OK;
-    enum pf_medium medium = choose_medium(options, size_bytes, sink->entry_count == 0 && sink->file.fd < 0);
-    for (uint32_t p = 0; p < partitions; p++) {
-        if (!sink->partitions[p].row_count) continue;
-        if (medium == PF_MEDIUM_DIRECTORY)
-            PF_TRY(append_to_file(sink, p, err));
-        else
-            PF_TRY(keep_block(sink, p, medium == PF_MEDIUM_STORE, err));
-    }
-    return medium == PF_MEDIUM_DIRECTORY ? finish_file(sink, err) : put_kept(sink, medium, err);
-}
-
 static enum pf_code finish_sink(void *opaque, struct pf_error *err) {
     struct sink *sink = opaque;
-    enum pf_code code = write_rest(sink, err);
+    enum pf_code code = sink_write_rest(sink, err);
     if (code == PF_OK) output_add_keys(sink->plan->output, sink->keys);
     abandon_sink(sink); /* a finished file is closed: it stays */
     return code;

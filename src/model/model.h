@@ -26,6 +26,9 @@ struct pf_price_row {
 /* List prices, us-east-1, in dollars. */
 const struct pf_price_row *pf_price(enum pf_price price);
 
+/* So many bytes cost as much in Redis, once in and once out, as this request. */
+int64_t pf_price_worth_bytes(enum pf_price request);
+
 /* What was used; all may be fractions, so that parts add up. */
 struct pf_usage {
     double gb_s, invocations, puts, gets, redis_kb;

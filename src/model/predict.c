@@ -15,7 +15,6 @@ static const double MB_PER_VCPU = 1769, MAX_VCPUS = 6;
 static const double BURST_MB = 300, BURST_MB_S = 1230, STEADY_MB_S = 77; /* network of one function */
 static const double BURST_PERIOD_S = 10;        /* in which a function may grow by ENVIRONMENTS_PER_BURST */
 static const double GET_MB = 8;                 /* one ranged read of a scan */
-static const double SMALL_SLICE_KB = 87;        /* where Redis and S3 cost the same */
 static const double REPARTITION_ABOVE_MB = 256; /* of an output that a plan for little data broadcasts */
 static const double CALL_S = 0.004;             /* between two invocations by one caller */
 static const double PLAN_S = 0.003, STAGE_S = 0.002, PUBLISH_KB = 1, CLAIM_KB = 1.5;
@@ -107,7 +106,7 @@ struct stage_work {
 
 static bool is_in_redis(const struct pf_fleet_model *model, double slice_kb) {
     if (model->medium != PF_MEDIUM_BY_SIZE) return model->medium == PF_MEDIUM_REDIS_ONLY;
-    return slice_kb < SMALL_SLICE_KB;
+    return slice_kb * 1000 < (double)pf_price_worth_bytes(PF_PRICE_S3_GET);
 }
 
 static double transfer_s(double mb) {

@@ -15,6 +15,10 @@ const struct pf_price_row *pf_price(enum pf_price price) {
     return &prices[price];
 }
 
+int64_t pf_price_worth_bytes(enum pf_price request) {
+    return (int64_t)(prices[request].dollars / (2 * prices[PF_PRICE_REDIS_KB].dollars) * 1000);
+}
+
 double pf_usage_dollars(const struct pf_usage *usage) {
     return usage->gb_s * prices[PF_PRICE_FUNCTION_GB_S].dollars +
            usage->invocations * prices[PF_PRICE_INVOCATION].dollars + usage->puts * prices[PF_PRICE_S3_PUT].dollars +

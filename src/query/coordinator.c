@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "fleet/fleet.h"
+#include "query/store_slices.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,6 +243,7 @@ static enum pf_code start_last(struct run *run, const struct pf_fragment *fragme
     query->stats.scanned_bytes += list.scan_bytes;
     PF_TRY(bind_inputs(run->stack->exchange, &list.message, &list.tasks[0], query->running.id, run->arena, err));
     query->bound_input_count = fragment->input_count;
+    query->last_is_counted = false;
     struct stage_message stage;
     struct task_message task;
     pf_str sql;
@@ -255,8 +257,15 @@ static enum pf_code start_last(struct run *run, const struct pf_fragment *fragme
     return pf_session_query(query->session, sql, &query->rows, err);
 }
 
+void coordinate_count_last(struct pf_query *query) {
+    if (!query->bound_input_count || query->last_is_counted) return;
+    query->last_is_counted = true;
+    add_input_reads(query->stack->exchange, query->bound_input_count, query->running.id, &query->stats.exchange);
+}
+
 static void stop_last(struct pf_query *query) {
     query->rows = pf_rows_close(query->rows);
+    coordinate_count_last(query);
     if (query->session) running_set_session(query->stack, &query->running, NULL);
     query->session = pf_session_close(query->session);
     query_release_files(query);
@@ -377,6 +386,7 @@ static enum pf_code start_over(struct pf_query *query, const struct pf_plan *pla
                 query->running.id);
     query->stats.stage_count = query->stats.task_count = 0;
     query->stats.scanned_bytes = query->stats.exchanged_bytes = 0;
+    query->stats.exchange = (struct pf_exchange_use){0};
     pthread_mutex_lock(&stack->locked.mutex);
     query->running.locked.stage_count = 0;
     pthread_mutex_unlock(&stack->locked.mutex);
@@ -407,9 +417,42 @@ static enum pf_code end_in_redis(struct pf_query *query, struct pf_error *err) {
     return pf_sync_query_end(query->stack->sync, query->running.id, query->stack->coordinator_id, err);
 }
 
-void coordinate_clean_up(struct pf_query *query) {
+/* Nothing was tried twice, so that there are no objects but those of results. */
+static bool has_only_results(const struct pf_query *query) {
+    const struct pf_query_stats *stats = &query->stats;
+    const struct run *run = query->run;
+    if (stats->retry_count || stats->extra_attempts || query->is_resumed || run_tasks_left(run)) return false;
+    for (size_t i = 0; i < run->stage_count; i++) {
+        for (size_t k = 0; k < run->stages[i]->output.count; k++) {
+            if (run->stages[i]->tasks[k].reruns || run->stages[i]->tasks[k].blocks) return false;
+        }
+    }
+    return true;
+}
+
+static void remove_objects(struct pf_query *query, enum pf_code code) {
+    const struct run *run = query->run;
+    struct pf_arena *arena = pf_arena_new(NULL, "remove objects");
+    size_t count = 0, capacity = 0;
+    pf_str *keys = NULL;
+    for (size_t i = 0; i < run->stage_count; i++) {
+        for (size_t k = 0; k < run->stages[i]->output.count; k++) {
+            const struct pf_exchange_output *output = &run->stages[i]->output.outputs[k];
+            for (size_t o = 0; run->stages[i]->tasks[k].is_done && o < output->object_count; o++) {
+                if (output->objects[o].medium != PF_MEDIUM_STORE) continue;
+                PF_ARENA_PUSH(arena, keys, count, capacity) = output->objects[o].key;
+            }
+        }
+    }
+    bool is_thorough = code != PF_OK || !has_only_results(query);
+    store_slices_remove_query(query->stack->store_slices, query->running.id, keys, count, is_thorough);
+    pf_arena_free(arena);
+}
+
+void coordinate_clean_up(struct pf_query *query, enum pf_code end_code) {
     struct pf_error err;
     struct pf_stack *stack = query->stack;
+    coordinate_count_last(query);
     if (query->bound_input_count) unbind_inputs(stack->exchange, query->bound_input_count, query->running.id);
     query->bound_input_count = 0;
     if (!query->is_spread) return;
@@ -425,4 +468,5 @@ void coordinate_clean_up(struct pf_query *query) {
     if (pf_exchange_remove_files(stack->exchange, query->running.id, &err) != PF_OK) {
         pf_log_failure(PF_LOG_WARN, "files of the query stay in the exchange directory", &err);
     }
+    if (stack->store_slices && query->run) remove_objects(query, end_code);
 }

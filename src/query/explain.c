@@ -161,6 +161,35 @@ static void put_ms(struct pf_buf *out, int64_t us) {
     pf_buf_printf(out, "%.1f ms", (double)us / 1000);
 }
 
+static const char *const media[] = {"Redis", "folder", "store"};
+static const char *const makes[] = {"strings", "files", "PUTs"}, *const takes[] = {"ranges", "files", "GETs"};
+
+/* Of a stage: where its output went, and from where it read. */
+static void put_media(struct pf_buf *out, const struct pf_exchange_use *use) {
+    const char *before = " to ";
+    for (size_t i = 0; i < sizeof media / sizeof *media; i++) {
+        if (!use->media[i].objects) continue;
+        pf_buf_printf(out, "%s%s (%lld %s, ", before, media[i], (long long)use->media[i].objects, makes[i]);
+        put_bytes(out, use->media[i].written_bytes);
+        pf_buf_put_char(out, ')');
+        before = " and ";
+    }
+    before = "; read from ";
+    for (size_t i = 0; i < sizeof media / sizeof *media; i++) {
+        if (!use->media[i].reads) continue;
+        pf_buf_printf(out, "%s%s (%lld %s, ", before, media[i], (long long)use->media[i].reads, takes[i]);
+        put_bytes(out, use->media[i].read_bytes);
+        pf_buf_put_char(out, ')');
+        before = " and ";
+    }
+}
+
+static void put_exchange(struct pf_buf *out, const struct pf_exchange_use *use) {
+    pf_buf_put_cstr(out, "exchange: written");
+    put_media(out, use);
+    pf_buf_printf(out, "; $%.6f\n", pf_exchange_use_dollars(use));
+}
+
 static void put_store(struct pf_buf *out, const struct pf_query_stats *stats) {
     pf_buf_printf(out, "store: %lld requests, ", (long long)stats->store_requests);
     put_bytes(out, stats->store_bytes);
@@ -193,6 +222,7 @@ void explain_analyzed(const struct pf_query *query, struct pf_buf *out) {
         }
         pf_buf_printf(out, "; %.*s: %lld rows, ", PF_STR_ARG(stage->exchange), (long long)stage->rows);
         put_bytes(out, stage->bytes);
+        put_media(out, &stage->use);
         pf_buf_put_char(out, '\n');
         if (stage->single_reason.len) {
             pf_buf_printf(out, "    in one place: %.*s\n", PF_STR_ARG(stage->single_reason));
@@ -211,5 +241,6 @@ void explain_analyzed(const struct pf_query *query, struct pf_buf *out) {
     pf_buf_put_cstr(out, "; files of ");
     put_bytes(out, stats->scanned_bytes);
     pf_buf_put_char(out, '\n');
+    if (stats->stage_count) put_exchange(out, &stats->exchange);
     if (stats->store_requests || stats->store_kept_bytes) put_store(out, stats);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "fleet/fleet.h"
 #include "query/resume.h"
+#include "query/store_slices.h"
 #include "sync/sync.h"
 #include <dirent.h>
 #include <signal.h>
@@ -19,6 +20,7 @@ enum {
     TICK_MS = 20,
     CARE_EVERY_MS = 500,
     ORPHAN_FOLDER_LEASES = 4, /* younger folders may be of a query that is not in Redis yet */
+    SWEEPS_PER_LIST = 40,     /* with the usual lease: ten minutes */
     MAX_SUSPECTS = 64
 };
 
@@ -69,6 +71,7 @@ static void remove_orphans(struct pf_stack *stack, struct pf_sync *sync) {
         if (pf_exchange_remove_files(stack->exchange, ids[i], &err) != PF_OK) {
             pf_log_failure(PF_LOG_WARN, "files of an orphaned query not removed, tolerated", &err);
         }
+        if (stack->store_slices) store_slices_remove_query(stack->store_slices, ids[i], NULL, 0, true);
     }
     pf_arena_free(arena);
 }
@@ -111,12 +114,12 @@ static bool is_old(const struct pf_stack *stack, const char *path) {
 
 /* A worker that was slow to stop may have written after its query's files were removed. */
 static void remove_orphaned_folders(struct pf_stack *stack, struct pf_sync *sync) {
-    DIR *directory = opendir(stack->exchange_path.ptr);
+    DIR *directory = stack->media.url_count ? NULL : opendir(stack->media.path.ptr);
     if (!directory) return;
     struct pf_arena *arena = pf_arena_new(NULL, "orphans");
     for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
         pf_str id = pf_str_from_cstr(entry->d_name), job;
-        pf_str path = pf_arena_printf(arena, "%.*s/%s", PF_STR_ARG(stack->exchange_path), entry->d_name);
+        pf_str path = pf_arena_printf(arena, "%.*s/%s", PF_STR_ARG(stack->media.path), entry->d_name);
         if (entry->d_name[0] == '.' || strcmp(entry->d_name, "copy") == 0 || !is_old(stack, path.ptr)) continue;
         if (is_running_here(stack, id) || pf_sync_query_job(sync, id, arena, &job, NULL) != PF_NOT_FOUND) continue;
         if (pf_exchange_remove_files(stack->exchange, id, NULL) == PF_OK) {
@@ -125,6 +128,35 @@ static void remove_orphaned_folders(struct pf_stack *stack, struct pf_sync *sync
     }
     pf_arena_free(arena);
     closedir(directory);
+}
+
+/* The same for objects in stores. A list costs money: so not with each sweep. */
+struct query_liveness {
+    struct pf_stack *stack;
+    struct pf_sync *sync;
+};
+
+static bool query_is_over(void *context, pf_str query_id) {
+    const struct query_liveness *liveness = context;
+    struct pf_arena *arena = pf_arena_new(NULL, "liveness");
+    pf_str job;
+    bool is_over = !is_running_here(liveness->stack, query_id) &&
+                   pf_sync_query_job(liveness->sync, query_id, arena, &job, NULL) == PF_NOT_FOUND;
+    pf_arena_free(arena);
+    return is_over;
+}
+
+static void remove_orphaned_objects(struct pf_stack *stack, struct pf_sync *sync) {
+    struct query_liveness liveness = {stack, sync};
+    struct store_slices_sweep sweep = {ORPHAN_FOLDER_LEASES * coordinator_lease_ms(stack), query_is_over, &liveness};
+    struct pf_error err;
+    int64_t count = 0;
+    if (store_slices_sweep(stack->store_slices, &sweep, &count, &err) != PF_OK) {
+        pf_log_failure(PF_LOG_WARN, "sweep of orphaned objects of the exchange failed, tolerated", &err);
+    }
+    if (count) {
+        pf_log(PF_LOG_INFO, "removed objects of queries that are over", "\"objects\":%lld", (long long)count);
+    }
 }
 
 /* ---- workers that hang ---- */
@@ -141,6 +173,7 @@ struct tending {
     struct suspect suspects[MAX_SUSPECTS];
     size_t suspect_count;
     int64_t next_sweep_ms;
+    int sweeps_until_objects;
 };
 
 static bool has_sign(const struct pf_sync_worker *alive, size_t count, pf_str worker_id) {
@@ -189,6 +222,10 @@ static void sweep(struct tending *tending, struct pf_sync *sync) {
     tending->next_sweep_ms = pf_clock_mono_ms() + coordinator_lease_ms(tending->stack);
     remove_orphans(tending->stack, sync);
     remove_orphaned_folders(tending->stack, sync);
+    if (tending->stack->store_slices && --tending->sweeps_until_objects < 0) {
+        tending->sweeps_until_objects = SWEEPS_PER_LIST;
+        remove_orphaned_objects(tending->stack, sync);
+    }
     resume_drop_old(tending->stack);
 }
 
@@ -208,7 +245,7 @@ static void tend_once(struct tending *tending) {
 
 static void *tend(void *context) {
     struct pf_stack *stack = context;
-    struct tending tending = {.stack = stack};
+    struct tending tending = {.stack = stack, .sweeps_until_objects = 1};
     pthread_mutex_lock(&stack->locked.mutex);
     while (!stack->locked.is_closing) {
         pthread_mutex_unlock(&stack->locked.mutex);

@@ -175,7 +175,9 @@ static void spread_over_producers(const struct pf_stack *stack, const struct sta
 static int64_t slice_bytes(const struct pf_exchange_output *output, int partition) {
     int64_t bytes = 0;
     if (partition >= output->partition_count) return 0;
-    for (size_t k = 0; k < output->object_count; k++) bytes += (int64_t)output->objects[k].slices[partition].size_bytes;
+    for (size_t k = 0; k < output->object_count; k++) {
+        bytes += pf_exchange_slice_raw_bytes(&output->objects[k], partition);
+    }
     return bytes;
 }
 
@@ -360,11 +362,11 @@ struct pf_dataset dataset_of(const struct stage_output *output, const struct pf_
     for (size_t i = 0; i < output->count; i++) {
         const struct pf_exchange_output *one = &output->outputs[i];
         dataset.row_count += one->rows;
-        dataset.size_bytes += one->size_bytes;
+        dataset.size_bytes += one->raw_bytes;
         for (size_t k = 0; k < one->object_count; k++) {
             for (int p = 0; p < partition_count && p < one->partition_count; p++) {
                 rows[p] += one->objects[k].slices[p].rows;
-                bytes[p] += (int64_t)one->objects[k].slices[p].size_bytes;
+                bytes[p] += pf_exchange_slice_raw_bytes(&one->objects[k], p);
             }
         }
     }

@@ -263,6 +263,7 @@ static enum pf_code explain(struct pf_query *query, struct pf_error *err) {
         code = run(query, err);
         if (code == PF_OK) code = drain(query, err);
         query->stats.wall_us = (pf_clock_mono_ns() - query->running.started_mono_ns) / 1000;
+        coordinate_count_last(query);
         if (code == PF_OK) explain_analyzed(query, &text);
         query_close_rows(query);
         query->column_name_count = 0;
@@ -375,7 +376,7 @@ static void end(struct pf_query *query, enum pf_code code, const struct pf_error
     if (query->is_over) return;
     query->is_over = true;
     query_close_rows(query);
-    coordinate_clean_up(query);
+    coordinate_clean_up(query, code);
     if (code == PF_BUG) stack_replace_broken_engines(query->stack);
     if (!query->stats.wall_us) {
         query->stats.wall_us = (pf_clock_mono_ns() - query->running.started_mono_ns) / 1000;

@@ -20,6 +20,9 @@ enum pf_route { PF_ROUTE_AUTO, PF_ROUTE_LOCAL, PF_ROUTE_FLEET, PF_ROUTE_MONOSTOR
 const char *pf_route_name(enum pf_route route); /* "fleet" */
 bool pf_route_from(pf_str name, enum pf_route *out_route);
 
+/* Which objects of the exchange go through Redis: small ones (exchange_media.c), none, all. */
+enum pf_exchange_redis { PF_EXCHANGE_REDIS_AUTO, PF_EXCHANGE_REDIS_NONE, PF_EXCHANGE_REDIS_ALL };
+
 struct pf_stack_options {
     pf_str store_url;                      /* file:///path, s3://bucket/prefix */
     struct pf_store_options store_options; /* of the coordinator and its workers */
@@ -29,7 +32,9 @@ struct pf_stack_options {
     struct pf_catalog_remote_options catalog;
     pf_str catalog_bootstrap;
     pf_str exchange_path; /* directory for slices; empty: tmpfs if there is one, else in the store */
-    pf_str redis_url;     /* empty: a child of ours on a Unix socket */
+    pf_str exchange_url;  /* "auto", "folder", "store", or URLs of stores with commas between them */
+    enum pf_exchange_redis exchange_redis;
+    pf_str redis_url; /* empty: a child of ours on a Unix socket */
     pf_str redis_ca, redis_prefix;
     bool has_query_log;    /* system.queries and the like get rows */
     int64_t log_move_ms;   /* that old they go from Redis into tables; 0: 5 min */
@@ -83,6 +88,17 @@ struct pf_outcome {
     int64_t row_count, file_count, snapshot_id; /* 0: no snapshot was made */
 };
 
+/* Data between stages, by where it went. */
+struct pf_medium_use {
+    int64_t objects, written_bytes; /* strings, files, PUTs */
+    int64_t reads, read_bytes;      /* ranges of strings, files opened, GETs */
+};
+struct pf_exchange_use {
+    struct pf_medium_use media[3]; /* Redis, folder, store */
+};
+/* Requests and bytes at list prices (src/model/prices.c); a folder costs nothing. */
+double pf_exchange_use_dollars(const struct pf_exchange_use *use);
+
 struct pf_query_stats {
     struct pf_outcome outcome;
     /* Data files that had to be fetched: requests with retries and hedges, what came, what was in memory already. */
@@ -92,6 +108,7 @@ struct pf_query_stats {
     int stage_count, task_count, worker_count, retry_count, extra_attempts;
     int read_count, warm_read_count; /* read by tasks; of them those that their worker had read before */
     int64_t rows, scanned_bytes, exchanged_bytes, wall_us, plan_us;
+    struct pf_exchange_use exchange;
 };
 void pf_query_get_stats(const struct pf_query *query, struct pf_query_stats *out_stats);
 /* The result of a query that this process took over, as a query of its own; `options` without SQL and route.

@@ -6,6 +6,7 @@
 #include "catalog/catalog.h"
 #include "exchange/exchange.h"
 #include "plan/plan.h"
+#include "query/exchange_media.h"
 #include "query/query.h"
 #include "query/small_slices.h"
 
@@ -37,6 +38,7 @@ struct stage_progress {
     int kept_tasks, home_tasks; /* kept for the worker that has their files; of them those that ran there */
     int reads, warm_reads;      /* read by tasks; of them those that the worker had read before */
     int64_t rows, bytes, scanned_bytes;
+    struct pf_exchange_use use;                         /* written as output, read as input */
     int64_t scanned_files, skipped_files, skipped_rows; /* skipped: by partitions and statistics of files */
     int64_t started_ms, ended_ms;                       /* monotonic; ended 0: runs */
 };
@@ -86,7 +88,8 @@ struct defined_view {
 struct pf_stack {
     struct pf_arena *arena;
     struct pf_stack_options options; /* strings in the arena, defaults filled in */
-    pf_str coordinator_id, run_path, exchange_path;
+    pf_str coordinator_id, run_path;
+    struct exchange_media media; /* of the exchange */
     bool owns_exchange_path;
     pf_str redis_prefix; /* of our keys: the option, and what else must be equal for sharing a Redis */
     struct pf_store *store;
@@ -101,7 +104,8 @@ struct pf_stack {
     struct pf_engine **broken_engines;     /* replaced; closed with the stack, since queries may still use them */
     size_t broken_count, broken_capacity;
     struct pf_exchange *exchange;
-    struct small_slices small_slices; /* of the exchange */
+    struct small_slices small_slices;  /* of the exchange */
+    struct store_slices *store_slices; /* NULL: it has a folder */
     struct pf_redis *redis;
     struct pf_sync *sync;
     struct pf_fleet *fleet;
@@ -212,6 +216,7 @@ struct pf_query {
     struct run *run;     /* of the coordinator */
     const struct pf_fragment *last;
     size_t bound_input_count; /* of the last fragment, in the local exchange */
+    bool last_is_counted;
     struct pf_column *columns;
     struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
     bool is_over, is_select;
@@ -250,7 +255,9 @@ void query_add_reads(struct pf_query *query, const struct task_reads *reads);
 enum pf_code coordinate(struct pf_query *query, pf_str *out_reason, struct pf_error *err) PF_MUST_CHECK;
 /* After the last fragment failed with `*err` before its first row: what it lost is made again and it starts anew. */
 enum pf_code coordinate_again(struct pf_query *query, struct pf_error *err) PF_MUST_CHECK;
-void coordinate_clean_up(struct pf_query *query);
+/* What the last fragment has read so far belongs to the query's stats. */
+void coordinate_count_last(struct pf_query *query);
+void coordinate_clean_up(struct pf_query *query, enum pf_code end_code); /* how the query ended */
 int64_t coordinator_lease_ms(const struct pf_stack *stack);
 struct pf_plan;
 struct pf_planner_options;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "query/store_slices.h"
 #include "sync/sync.h"
 
 #include <stdio.h>
@@ -119,6 +120,7 @@ static void take_over(struct pf_stack *stack, struct pf_sync *sync, pf_str query
     if (code == PF_OK && is_cancelled) {
         (void)!pf_sync_query_end(sync, query_id, stack->coordinator_id, NULL);
         (void)!pf_exchange_remove_files(stack->exchange, query_id, NULL);
+        if (stack->store_slices) store_slices_remove_query(stack->store_slices, query_id, NULL, 0, true);
         code = PF_CANCELLED;
     }
     if (code == PF_OK) code = read_job(query_id, job, resumption, &err);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "query/describe_files.h"
+#include "query/exchange_media.h"
 
 /* The outputs of one input: all producers, or this task's share of them. */
 static enum pf_code decode_outputs(const struct stage_input *input, const struct task_input *share,
@@ -69,6 +70,14 @@ void unbind_inputs(struct pf_exchange *exchange, size_t input_count, pf_str pref
     pf_arena_free(arena);
 }
 
+void add_input_reads(struct pf_exchange *exchange, size_t input_count, pf_str prefix, struct pf_exchange_use *sum) {
+    struct pf_arena *arena = pf_arena_new(NULL, "input reads");
+    struct pf_exchange_reads reads = {0};
+    for (size_t i = 0; i < input_count; i++) pf_exchange_add_reads(exchange, input_name(prefix, i, arena), &reads);
+    exchange_use_add_reads(sum, &reads);
+    pf_arena_free(arena);
+}
+
 static enum pf_code copy_fragment(const struct task_run *run, pf_str path, struct pf_arena *arena,
                                   struct task_reads *out_reads, struct pf_error *err) {
     pf_str fragment = PF_STR_EMPTY;
@@ -103,9 +112,12 @@ enum pf_code run_task(const struct task_run *run, struct pf_arena *arena, struct
         if (code == PF_OK) code = pf_exchange_take_output(run->exchange, run->prefix, arena, &output, err);
         if (code != PF_OK) pf_exchange_drop_output(run->exchange, run->prefix);
     }
+    struct pf_exchange_use exchange_reads = {0};
+    add_input_reads(run->exchange, run->stage->input_count, run->prefix, &exchange_reads);
     unbind_inputs(run->exchange, run->stage->input_count, run->prefix);
     PF_TRY(code);
-    struct task_result result = {.rows = output.rows, .bytes = output.size_bytes, .store_reads = reads};
+    struct task_result result = {
+        .exchange_reads = exchange_reads, .rows = output.rows, .bytes = output.size_bytes, .store_reads = reads};
     PF_TRY(pf_exchange_output_encode(&output, arena, &result.output_json, err));
     result.wall_us = (pf_clock_mono_ns() - started_ns) / 1000;
     *out_result = result;

@@ -10,6 +10,8 @@
 enum pf_code bind_inputs(struct pf_exchange *exchange, const struct stage_message *stage,
                          const struct task_message *task, pf_str prefix, struct pf_arena *arena, struct pf_error *err)
     PF_MUST_CHECK;
+/* Adds what was read of them so far. */
+void add_input_reads(struct pf_exchange *exchange, size_t input_count, pf_str prefix, struct pf_exchange_use *sum);
 void unbind_inputs(struct pf_exchange *exchange, size_t input_count, pf_str prefix);
 
 /* Runs a task to its end: the fragment into the exchange under `key`. `prefix` is unique in this process. */

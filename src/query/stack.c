@@ -15,6 +15,7 @@
 #include "query/deleted_rows.h"
 #include "query/resume.h"
 #include "query/store_event.h"
+#include "query/store_slices.h"
 #include "query/write.h"
 #include "store/store.h"
 #include "sync/sync.h"
@@ -105,19 +106,26 @@ static bool is_roomy(const char *path) {
     return (int64_t)info.f_bavail * (int64_t)info.f_frsize >= MIN_TMPFS_BYTES;
 }
 
-/* Coordinators that share a Redis share workers, and may take over each other's queries: so they share the folder,
- * too. Those with another lake or another folder must not see each other: they have other keys. */
-static enum pf_code share_exchange_path(struct pf_stack *stack, pf_str parent, struct pf_error *err) {
+/* Coordinators that share a Redis share workers, and may take over each other's queries: so they share the folder, or
+ * the objects, too. Those with another lake or another place must not see each other: they have other keys. */
+static XXH64_hash_t hash_of_sharers(const struct pf_stack *stack) {
     pf_str url = pf_store_url(stack->store), redis = stack->options.redis_url;
-    XXH64_hash_t hash = XXH64(url.ptr, url.len, XXH64(redis.ptr, redis.len, 0));
-    stack->exchange_path =
-        pf_arena_printf(stack->arena, "%.*s/shared-%016llx", PF_STR_ARG(parent), (unsigned long long)hash);
-    hash = XXH64(stack->exchange_path.ptr, stack->exchange_path.len, hash);
+    return XXH64(url.ptr, url.len, XXH64(redis.ptr, redis.len, 0));
+}
+
+static void set_redis_prefix(struct pf_stack *stack, XXH64_hash_t hash) {
     stack->redis_prefix = pf_arena_printf(stack->arena, "%.*s-%08x", PF_STR_ARG(stack->options.redis_prefix),
                                           (unsigned)(hash & 0xffffffff));
-    PF_TRY(pf_file_make_directories(stack->exchange_path.ptr, err));
-    if (chmod(stack->exchange_path.ptr, 0700) != 0) {
-        PF_FAIL_ERRNO(err, errno, "exchange path '%.*s'", PF_STR_ARG(stack->exchange_path));
+}
+
+static enum pf_code share_exchange_path(struct pf_stack *stack, pf_str parent, struct pf_error *err) {
+    XXH64_hash_t hash = hash_of_sharers(stack);
+    stack->media.path =
+        pf_arena_printf(stack->arena, "%.*s/shared-%016llx", PF_STR_ARG(parent), (unsigned long long)hash);
+    set_redis_prefix(stack, XXH64(stack->media.path.ptr, stack->media.path.len, hash));
+    PF_TRY(pf_file_make_directories(stack->media.path.ptr, err));
+    if (chmod(stack->media.path.ptr, 0700) != 0) {
+        PF_FAIL_ERRNO(err, errno, "exchange path '%.*s'", PF_STR_ARG(stack->media.path));
     }
     return PF_OK;
 }
@@ -143,9 +151,26 @@ static enum pf_code choose_exchange_path(struct pf_stack *stack, struct pf_error
         free(absolute);
     }
     if (stack->options.redis_url.len) return share_exchange_path(stack, parent, err);
-    PF_TRY(make_own_folder(parent.ptr, stack->arena, &stack->exchange_path, err));
+    PF_TRY(make_own_folder(parent.ptr, stack->arena, &stack->media.path, err));
     stack->owns_exchange_path = true;
     return PF_OK;
+}
+
+/* Objects of stores need no folder but an empty one for DuckDB, see pf_exchange_options. */
+static enum pf_code choose_exchange(struct pf_stack *stack, struct pf_error *err) {
+    struct exchange_media *media = &stack->media;
+    PF_TRY(exchange_media_read(stack->options.exchange_url, pf_store_url(stack->store), stack->arena, media, err));
+    media->redis = stack->options.exchange_redis;
+    if (!media->url_count) return choose_exchange_path(stack, err);
+    media->path = pf_arena_printf(stack->arena, "%.*s/exchange", PF_STR_ARG(stack->run_path));
+    media->owns_group = stack->options.redis_url.len == 0;
+    media->group = store_slices_own_group(stack->arena);
+    if (media->owns_group) return pf_file_make_directories(media->path.ptr, err);
+    XXH64_hash_t hash = hash_of_sharers(stack);
+    for (size_t i = 0; i < media->url_count; i++) hash = XXH64(media->urls[i].ptr, media->urls[i].len, hash);
+    media->group = pf_arena_printf(stack->arena, "shared-%016llx", (unsigned long long)hash);
+    set_redis_prefix(stack, hash);
+    return pf_file_make_directories(media->path.ptr, err);
 }
 
 /* ---- open and close ---- */
@@ -180,6 +205,7 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
     *options = *given;
     options->store_url = pf_arena_str(stack->arena, given->store_url);
     options->exchange_path = pf_arena_str(stack->arena, given->exchange_path);
+    options->exchange_url = pf_arena_str(stack->arena, given->exchange_url);
     options->redis_url = pf_arena_str(stack->arena, given->redis_url);
     options->catalog = copy_remote(&given->catalog, stack->arena);
     options->catalog_bootstrap = pf_arena_str(stack->arena, given->catalog_bootstrap);
@@ -217,7 +243,7 @@ static enum pf_code open_parts(struct pf_stack *stack, struct pf_error *err) {
         .link_directory = pf_arena_printf(stack->arena, "%.*s/cache", PF_STR_ARG(stack->run_path)),
     };
     PF_TRY(pf_cache_open(stack->store, &cache, &stack->cache, err));
-    PF_TRY(choose_exchange_path(stack, err));
+    PF_TRY(choose_exchange(stack, err));
     if (stack->options.has_query_log) PF_TRY(query_log_open(stack, err));
     return keeper_start(stack, err);
 }
@@ -266,11 +292,12 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack) {
     for (size_t i = 0; i < stack->broken_count; i++) pf_engine_close(stack->broken_engines[i]);
     deleted_rows_free(stack->deleted_rows);
     pf_exchange_close(stack->exchange);
+    store_slices_close(stack->store_slices);
     pf_cache_close(stack->cache);
     pf_catalog_close(stack->catalog);
     pf_fleet_close(stack->catalog_fleet);
     pf_store_close(stack->store);
-    if (stack->owns_exchange_path) (void)!pf_file_remove_tree(stack->exchange_path.ptr, NULL);
+    if (stack->owns_exchange_path) (void)!pf_file_remove_tree(stack->media.path.ptr, NULL);
     if (stack->run_path.len) (void)!pf_file_remove_tree(stack->run_path.ptr, NULL);
     for (size_t i = 0; i < RECORD_KEEP; i++) free(stack->locked.records[i].json);
     pthread_cond_destroy(&stack->changed);
@@ -322,7 +349,7 @@ static enum pf_code engine_directories(struct pf_stack *stack, struct pf_arena *
     PF_TRY(pf_catalog_directories(stack->catalog, arena, &directories, &count, err));
     pf_str *all = PF_ARENA_ARRAY(arena, pf_str, count + 3);
     if (count) memcpy(all, directories, count * sizeof *all);
-    if (stack->exchange_path.len) all[count++] = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(stack->exchange_path));
+    if (stack->media.path.len) all[count++] = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(stack->media.path));
     if (pf_cache_directory(stack->cache).len) all[count++] = pf_cache_directory(stack->cache);
     all[count++] = stack_write_path(stack, arena);
     *out_directories = all;
@@ -369,12 +396,23 @@ enum pf_code stack_need_local(struct pf_stack *stack, struct pf_error *err) {
     return code;
 }
 
+static enum pf_code open_store_slices(struct pf_stack *stack, struct pf_error *err) {
+    const struct exchange_media *media = &stack->media;
+    struct store_slices_options options = {
+        .urls = media->urls,
+        .url_count = media->url_count,
+        .group = media->group,
+        .owns_group = media->owns_group,
+        .store_options = &stack->options.store_options,
+    };
+    return media->url_count ? store_slices_open(&options, &stack->store_slices, err) : PF_OK;
+}
+
 /* The engine of last fragments, with the exchange they read. */
 static enum pf_code start_last_locked(struct pf_stack *stack, struct pf_error *err) {
     struct pf_exchange_options options;
-    pf_exchange_default_options(&options);
-    options.directory = stack->exchange_path;
-    options.small = small_slices_io(&stack->small_slices);
+    if (!stack->store_slices) PF_TRY(open_store_slices(stack, err));
+    exchange_media_options(&stack->media, &stack->small_slices, stack->store_slices, &options);
     struct pf_exchange *exchange = NULL;
     struct pf_engine *engine = NULL;
     PF_TRY(pf_exchange_open(&options, &exchange, err));
@@ -481,7 +519,8 @@ static enum pf_code make_worker_event(struct pf_stack *stack, struct pf_error *e
     pf_json_field_str(&out, "redis_prefix", stack->redis_prefix);
     pf_json_field_i64(&out, "redis_connections", stack->options.redis_connections);
     pf_json_field_bool(&out, "redis_allows_insecure", stack->options.redis_allows_insecure);
-    pf_json_field_str(&out, "exchange_path", stack->exchange_path);
+    pf_json_key(&out, "exchange");
+    exchange_media_to_json(&stack->media, &out);
     pf_json_field_str(&out, "store_url", pf_store_url(stack->store));
     pf_json_key(&out, "store");
     store_options_to_json(&stack->options.store_options, &out);

@@ -80,8 +80,12 @@ static void report_reads(struct run *run, const struct stage_run *stage, const s
     run->query->stats.read_count += result->reads;
     run->query->stats.warm_read_count += result->warm_reads;
     query_add_reads(run->query, &result->store_reads);
+    struct pf_exchange_use use = result->exchange_reads;
+    exchange_use_add_output(&use, &stage->output.outputs[event->task_id]);
+    exchange_use_add(&run->query->stats.exchange, &use);
     pthread_mutex_lock(&run->stack->locked.mutex);
     struct stage_progress *progress = run_progress_locked(run, stage->stage->id);
+    exchange_use_add(&progress->use, &use);
     progress->home_tasks += is_home;
     progress->reads += result->reads;
     progress->warm_reads += result->warm_reads;

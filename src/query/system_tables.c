@@ -188,7 +188,7 @@ static enum pf_code write_lines(struct pf_stack *stack, enum log_kind kind, cons
     enum pf_code code = read_lines(stack, kind, after_id, max_rows, arena, &buf, &lines, err);
     if (code == PF_OK) code = pf_buf_finish(&buf, "the query log", &text, err);
     if (code == PF_OK && lines.count > 0) {
-        pf_str folder = pf_arena_printf(arena, "%.*s/system", PF_STR_ARG(stack->exchange_path));
+        pf_str folder = pf_arena_printf(arena, "%.*s/system", PF_STR_ARG(stack->media.path));
         lines.path = pf_arena_printf(arena, "%.*s/%s-%.*s-after-%.*s-to-%.*s.ndjson", PF_STR_ARG(folder), purpose,
                                      PF_STR_ARG(tables[kind].name), PF_STR_ARG(after_id), PF_STR_ARG(lines.last_id));
         code = write_file(folder, lines.path, text, arena, err);

@@ -137,6 +137,17 @@ pf_str task_message_encode(const struct task_message *message, struct pf_arena *
     return take_text(&buf, arena);
 }
 
+/* [ranges, bytes] of each medium */
+static void put_exchange_reads(struct pf_json_out *out, const struct pf_exchange_use *use) {
+    pf_json_key(out, "exchange");
+    pf_json_open_array(out);
+    for (size_t i = 0; i < sizeof use->media / sizeof *use->media; i++) {
+        pf_json_put_i64(out, use->media[i].reads);
+        pf_json_put_i64(out, use->media[i].read_bytes);
+    }
+    pf_json_close_array(out);
+}
+
 pf_str task_result_encode(const struct task_result *result, struct pf_arena *arena) {
     struct pf_buf buf;
     struct pf_json_out out;
@@ -160,6 +171,7 @@ pf_str task_result_encode(const struct task_result *result, struct pf_arena *are
         pf_json_put_i64(&out, store->kept_bytes);
         pf_json_close_array(&out);
     }
+    put_exchange_reads(&out, &result->exchange_reads);
     pf_json_field_str(&out, "worker", result->worker);
     pf_json_close_object(&out);
     return take_text(&buf, arena);
@@ -343,6 +355,12 @@ enum pf_code task_result_decode(pf_str json, struct pf_arena *arena, struct task
                         &result.store_reads.retries, &result.store_reads.kept_bytes};
     for (struct pf_json_each each = pf_json_each(pf_json_get(root, "store")); pf_json_next(&each);) {
         if (each.index < sizeof store / sizeof *store) *store[each.index] = pf_json_as_i64(each.value, 0);
+    }
+    struct pf_medium_use *media = result.exchange_reads.media;
+    for (struct pf_json_each each = pf_json_each(pf_json_get(root, "exchange")); pf_json_next(&each);) {
+        if (each.index / 2 >= sizeof result.exchange_reads.media / sizeof *media) break;
+        int64_t *to = each.index % 2 ? &media[each.index / 2].read_bytes : &media[each.index / 2].reads;
+        *to = pf_json_as_i64(each.value, 0);
     }
     result.worker = pf_json_get_str(root, "worker", PF_STR_EMPTY);
     *out_result = result;

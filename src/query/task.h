@@ -9,6 +9,7 @@
 
 #include "base/sql_tokens.h"
 #include "plan/plan.h"
+#include "query/query.h"
 
 /* One column of a lake table: read it by name, as this type. */
 struct task_column {
@@ -104,6 +105,7 @@ struct task_result {
     pf_str output_json; /* for pf_exchange_output_decode */
     int64_t rows, bytes, wall_us;
     struct task_reads store_reads;
+    struct pf_exchange_use exchange_reads; /* what was read; what was written is in the output */
     int reads, warm_reads; /* splits that the task read by itself; of them those that the worker had read before */
     pf_str worker;
 };

@@ -19,6 +19,7 @@
 #include "query/run_task.h"
 #include "query/seal.h"
 #include "query/store_event.h"
+#include "query/store_slices.h"
 #include "sync/sync.h"
 
 #include <stdio.h>
@@ -44,6 +45,7 @@ struct pf_worker {
     struct pf_budget *buffers; /* of the exchange; NULL: no limit */
     struct pf_exchange *exchange;
     struct small_slices small_slices;
+    struct store_slices *store_slices; /* NULL: the exchange has a folder */
     struct deleted_rows *deleted_rows;
     struct pf_store *store;
     struct pf_cache *cache;
@@ -152,7 +154,39 @@ static bool was_cancelled(struct pf_worker *worker) {
 
 /* ---- open and close ---- */
 
-static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str exchange_path, struct pf_error *err) {
+static bool task_was_cancelled(void *context) {
+    return was_cancelled(context);
+}
+
+static enum pf_code open_exchange(struct pf_worker *worker, pf_json *event, struct pf_error *err) {
+    struct exchange_media media;
+    struct pf_exchange_options options;
+    struct pf_store_options store;
+    PF_TRY(exchange_media_from_json(pf_json_get(event, "exchange"), worker->arena, &media, err));
+    store_options_from_json(pf_json_get(event, "store"), &store);
+    struct store_slices_options slices = {
+        .urls = media.urls,
+        .url_count = media.url_count,
+        .group = media.group,
+        .store_options = &store,
+        .is_cancelled = task_was_cancelled,
+        .context = worker,
+    };
+    if (media.url_count) PF_TRY(store_slices_open(&slices, &worker->store_slices, err));
+    atomic_store(&worker->small_slices.sync, worker->sync);
+    exchange_media_options(&media, &worker->small_slices, worker->store_slices, &options);
+    int64_t memory_bytes = pf_json_get_i64(event, "memory_bytes", 0);
+    if (memory_bytes > 0) {
+        worker->buffers = pf_budget_new("exchange buffers", memory_bytes / BUFFERS_SHARE);
+        options.budget = worker->buffers;
+        if (options.memory_bytes > memory_bytes / SINK_SHARE) options.memory_bytes = memory_bytes / SINK_SHARE;
+        /* What is kept for an object must leave room for what else the task needs. */
+        if (options.object_max_bytes > options.memory_bytes) options.object_max_bytes = options.memory_bytes;
+    }
+    return pf_exchange_open(&options, &worker->exchange, err);
+}
+
+static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, struct pf_error *err) {
     pf_json *list = pf_json_get(event, "directories");
     size_t count = 0, capacity = 0;
     pf_str *directories = NULL;
@@ -175,18 +209,6 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, pf_str
         .memory_database = PF_STR(HOT_DATABASE),
         .disabled_optimizers = pf_json_get_str(event, "disabled_optimizers", PF_STR_EMPTY),
     };
-    struct pf_exchange_options exchange;
-    pf_exchange_default_options(&exchange);
-    exchange.directory = pf_arena_str(worker->arena, exchange_path);
-    atomic_store(&worker->small_slices.sync, worker->sync);
-    exchange.small = small_slices_io(&worker->small_slices);
-    int64_t memory_bytes = pf_json_get_i64(event, "memory_bytes", 0);
-    if (memory_bytes > 0) {
-        worker->buffers = pf_budget_new("exchange buffers", memory_bytes / BUFFERS_SHARE);
-        exchange.budget = worker->buffers;
-        if (exchange.memory_bytes > memory_bytes / SINK_SHARE) exchange.memory_bytes = memory_bytes / SINK_SHARE;
-    }
-    PF_TRY(pf_exchange_open(&exchange, &worker->exchange, err));
     PF_TRY(pf_engine_open(&options, &worker->engine, err));
     PF_TRY(pf_exchange_register(worker->exchange, worker->engine, err));
     worker->deleted_rows = deleted_rows_new();
@@ -227,17 +249,17 @@ static enum pf_code open_sync(struct pf_worker *worker, pf_json *event, pf_str r
 
 static enum pf_code open_parts(struct pf_worker *worker, pf_str event_json, struct pf_error *err) {
     pf_json *event = NULL;
-    pf_str redis_url, exchange_path;
+    pf_str redis_url;
     PF_TRY(pf_json_parse(event_json, worker->arena, "worker event", &event, err));
     PF_TRY(pf_json_need_str(event, "redis_url", "worker event", &redis_url, err));
-    PF_TRY(pf_json_need_str(event, "exchange_path", "worker event", &exchange_path, err));
     worker->lease_ms = pf_json_get_i64(event, "lease_ms", 10000);
     worker->idle_ms = pf_json_get_i64(event, "idle_ms", 5000);
     worker->id = pf_runtime_worker_id(worker->arena);
     if (worker->id.len == 0) worker->id = pf_id_ulid(worker->arena);
     PF_TRY(open_sync(worker, event, redis_url, err));
     PF_TRY(open_store(worker, event, err));
-    PF_TRY(open_engine(worker, event, exchange_path, err));
+    PF_TRY(open_exchange(worker, event, err));
+    PF_TRY(open_engine(worker, event, err));
     int status = pthread_create(&worker->heart, NULL, beat_heart, worker);
     if (status != 0) PF_FAIL_ERRNO(err, status, "start the heartbeat thread");
     worker->has_heart = true;
@@ -272,6 +294,7 @@ struct pf_worker *pf_worker_close(struct pf_worker *worker) {
     pf_engine_close(worker->engine);
     deleted_rows_free(worker->deleted_rows);
     pf_exchange_close(worker->exchange);
+    store_slices_close(worker->store_slices);
     pf_budget_free(worker->buffers);
     pf_cache_close(worker->cache);
     pf_store_close(worker->store);
@@ -284,10 +307,6 @@ struct pf_worker *pf_worker_close(struct pf_worker *worker) {
 }
 
 /* ---- one task ---- */
-
-static bool task_was_cancelled(void *context) {
-    return was_cancelled(context);
-}
 
 static enum pf_code need_stage(struct pf_worker *worker, const struct pf_sync_claim *claim, struct pf_error *err) {
     /* A later attempt may be there because the stage was given other inputs. */

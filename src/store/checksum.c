@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/checksum.h"
 
+#include <assert.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <pthread.h>
@@ -68,18 +69,18 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_by_instruction(const un
 }
 #endif
 
-uint32_t checksum_crc32c(pf_str bytes) {
+/* `crc` and what comes back are the inner state: all ones before the first byte, inverted after the last. */
+static uint32_t add_crc32c(uint32_t crc, pf_str bytes) {
     const unsigned char *start = (const unsigned char *)bytes.ptr;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("sse4.2")) return ~crc32c_by_instruction(start, bytes.len, ~0u);
+    if (__builtin_cpu_supports("sse4.2")) return crc32c_by_instruction(start, bytes.len, crc);
 #endif
-    return ~crc32c_by_table(start, bytes.len, ~0u);
+    return crc32c_by_table(start, bytes.len, crc);
 }
 
-uint64_t checksum_crc64nvme(pf_str text) {
+static uint64_t add_crc64nvme(uint64_t crc, pf_str text) {
     const unsigned char *bytes = (const unsigned char *)text.ptr;
     size_t count = text.len;
-    uint64_t crc = ~0ull;
     pthread_once(&tables_once, make_tables);
     for (; count >= 8; bytes += 8, count -= 8) {
         uint64_t word = load_little_endian(bytes) ^ crc;
@@ -87,7 +88,35 @@ uint64_t checksum_crc64nvme(pf_str text) {
         for (int k = 0; k < SLICES; k++) crc ^= table_64[7 - k][word >> (8 * k) & 255];
     }
     for (; count; count--) crc = (crc >> 8) ^ table_64[0][(crc ^ *bytes++) & 255];
-    return ~crc;
+    return crc;
+}
+
+uint32_t checksum_crc32c(pf_str bytes) {
+    return ~add_crc32c(~0u, bytes);
+}
+
+uint64_t checksum_crc64nvme(pf_str bytes) {
+    return ~add_crc64nvme(~0ull, bytes);
+}
+
+static void hash_sha256(const pf_str *pieces, size_t count, unsigned char *out_raw) {
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    bool is_done = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL);
+    for (size_t i = 0; i < count && is_done; i++) is_done = EVP_DigestUpdate(hash, pieces[i].ptr, pieces[i].len);
+    is_done = is_done && EVP_DigestFinal_ex(hash, out_raw, NULL);
+    EVP_MD_CTX_free(hash);
+    assert(is_done); /* it fails only where memory does */
+}
+
+pf_str checksum_sha256_hex(const pf_str *pieces, size_t count, struct pf_arena *arena) {
+    unsigned char raw[SHA256_DIGEST_LENGTH];
+    char text[2 * SHA256_DIGEST_LENGTH];
+    hash_sha256(pieces, count, raw);
+    for (size_t i = 0; i < sizeof raw; i++) {
+        text[2 * i] = "0123456789abcdef"[raw[i] >> 4];
+        text[2 * i + 1] = "0123456789abcdef"[raw[i] & 15];
+    }
+    return pf_arena_str(arena, pf_str_from(text, sizeof text));
 }
 
 static const struct {
@@ -110,13 +139,24 @@ pf_str checksum_element(enum pf_s3_checksum kind) {
 }
 
 pf_str checksum_print(enum pf_s3_checksum kind, pf_str bytes, struct pf_arena *arena) {
+    return checksum_print_pieces(kind, &bytes, 1, arena);
+}
+
+pf_str checksum_print_pieces(enum pf_s3_checksum kind, const pf_str *pieces, size_t count, struct pf_arena *arena) {
     unsigned char raw[SHA256_DIGEST_LENGTH], text[64];
     int size = 0;
-    uint64_t number = 0;
+    uint32_t crc32 = ~0u;
+    uint64_t number = 0, crc64 = ~0ull;
     switch (kind) {
-    case PF_S3_CRC32C: number = checksum_crc32c(bytes), size = 4; break;
-    case PF_S3_CRC64NVME: number = checksum_crc64nvme(bytes), size = 8; break;
-    case PF_S3_SHA256: SHA256((const unsigned char *)(bytes.len ? bytes.ptr : ""), bytes.len, raw); break;
+    case PF_S3_CRC32C:
+        for (size_t i = 0; i < count; i++) crc32 = add_crc32c(crc32, pieces[i]);
+        number = ~crc32, size = 4;
+        break;
+    case PF_S3_CRC64NVME:
+        for (size_t i = 0; i < count; i++) crc64 = add_crc64nvme(crc64, pieces[i]);
+        number = ~crc64, size = 8;
+        break;
+    case PF_S3_SHA256: hash_sha256(pieces, count, raw); break;
     case PF_S3_NO_CHECKSUM: return PF_STR_EMPTY;
     }
     for (int i = 0; i < size; i++) raw[i] = (unsigned char)(number >> (8 * (size - 1 - i)));

@@ -14,6 +14,9 @@ pf_str checksum_name(enum pf_s3_checksum kind);
 pf_str checksum_header(enum pf_s3_checksum kind);
 /* "ChecksumCRC32C": the element of CompleteMultipartUpload */
 pf_str checksum_element(enum pf_s3_checksum kind);
+/* Of pieces one behind the other. */
+pf_str checksum_print_pieces(enum pf_s3_checksum kind, const pf_str *pieces, size_t count, struct pf_arena *arena);
+pf_str checksum_sha256_hex(const pf_str *pieces, size_t count, struct pf_arena *arena);
 pf_str checksum_print(enum pf_s3_checksum kind, pf_str bytes, struct pf_arena *arena);
 
 #endif

@@ -157,18 +157,27 @@ enum pf_code store_write_at(int fd, pf_str bytes, int64_t offset, struct pf_erro
     return PF_OK;
 }
 
-enum pf_code pf_store_read_many(struct pf_store *store, const struct pf_store_read *reads, size_t count,
-                                bool (*is_cancelled)(void *context), void *context, struct pf_error *err) {
+enum pf_code pf_store_read_each(struct pf_store *store, const struct pf_store_read *reads, size_t count,
+                                const struct pf_store_watch *watch, struct pf_error *err) {
     for (size_t i = 0; i < count; i++) PF_TRY(pf_store_check_key(reads[i].key, err));
-    if (store->backend->read_many) return store->backend->read_many(store, reads, count, is_cancelled, context, err);
+    if (store->backend->read_many) return store->backend->read_many(store, reads, count, watch, err);
     for (size_t i = 0; i < count; i++) {
-        if (is_cancelled && is_cancelled(context)) PF_FAIL(err, PF_CANCELLED, "reading was cancelled");
+        if (watch->is_cancelled && watch->is_cancelled(watch->context)) {
+            PF_FAIL(err, PF_CANCELLED, "reading was cancelled");
+        }
         struct pf_arena *scratch = pf_arena_new(NULL, "read");
         enum pf_code code = read_one(store, &reads[i], scratch, err);
         pf_arena_free(scratch);
         if (code != PF_OK) return finish(store, "get", reads[i].key, code, err);
+        if (watch->on_read) watch->on_read(watch->context, i);
     }
     return PF_OK;
+}
+
+enum pf_code pf_store_read_many(struct pf_store *store, const struct pf_store_read *reads, size_t count,
+                                bool (*is_cancelled)(void *context), void *context, struct pf_error *err) {
+    struct pf_store_watch watch = {.is_cancelled = is_cancelled, .context = context};
+    return pf_store_read_each(store, reads, count, &watch, err);
 }
 
 enum pf_code pf_store_get_versioned(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_bytes,
@@ -199,6 +208,28 @@ enum pf_code pf_store_put_temporary(struct pf_store *store, pf_str key, pf_str b
     return finish(store, "put", key, store->backend->put(store, key, bytes, true, err), err);
 }
 
+static pf_str join(const pf_str *pieces, size_t count, struct pf_arena *arena) {
+    size_t size_bytes = 0, at = 0;
+    for (size_t i = 0; i < count; i++) size_bytes += pieces[i].len;
+    char *bytes = pf_arena_alloc(arena, size_bytes + 1);
+    for (size_t i = 0; i < count; at += pieces[i++].len) {
+        if (pieces[i].len) memcpy(bytes + at, pieces[i].ptr, pieces[i].len);
+    }
+    return pf_str_from(bytes, size_bytes);
+}
+
+enum pf_code pf_store_put_pieces(struct pf_store *store, pf_str key, const pf_str *pieces, size_t count,
+                                 struct pf_error *err) {
+    PF_TRY(pf_store_check_key(key, err));
+    if (store->backend->put_pieces) {
+        return finish(store, "put", key, store->backend->put_pieces(store, key, pieces, count, err), err);
+    }
+    struct pf_arena *scratch = pf_arena_new(NULL, "put pieces");
+    enum pf_code code = store->backend->put(store, key, join(pieces, count, scratch), true, err);
+    pf_arena_free(scratch);
+    return finish(store, "put", key, code, err);
+}
+
 enum pf_code pf_store_put_if(struct pf_store *store, pf_str key, pf_str expected_etag, pf_str bytes,
                              struct pf_arena *arena, pf_str *out_etag, struct pf_error *err) {
     PF_TRY(pf_store_check_key(key, err));
@@ -214,6 +245,16 @@ enum pf_code pf_store_delete(struct pf_store *store, pf_str key, struct pf_error
 enum pf_code pf_store_delete_if(struct pf_store *store, pf_str key, pf_str expected_etag, struct pf_error *err) {
     PF_TRY(pf_store_check_key(key, err));
     return finish(store, "delete", key, store->backend->delete_if(store, key, expected_etag, err), err);
+}
+
+enum pf_code pf_store_delete_many(struct pf_store *store, const pf_str *keys, size_t count, struct pf_error *err) {
+    for (size_t i = 0; i < count; i++) PF_TRY(pf_store_check_key(keys[i], err));
+    if (store->backend->delete_many) {
+        enum pf_code code = store->backend->delete_many(store, keys, count, err);
+        return finish(store, "delete", count ? keys[0] : PF_STR_EMPTY, code, err);
+    }
+    for (size_t i = 0; i < count; i++) PF_TRY(pf_store_delete(store, keys[i], err));
+    return PF_OK;
 }
 
 enum pf_code pf_store_delete_prefix(struct pf_store *store, pf_str prefix, int64_t *out_count, struct pf_error *err) {

@@ -80,6 +80,15 @@ struct pf_store_read {
  * read is unknown. `is_cancelled` (may be NULL) is asked now and then: true ends it with PF_CANCELLED. */
 enum pf_code pf_store_read_many(struct pf_store *store, const struct pf_store_read *reads, size_t count,
                                 bool (*is_cancelled)(void *context), void *context, struct pf_error *err) PF_MUST_CHECK;
+/* The same for a caller who works on what is there already: `on_read` (may be NULL) is told each read that is complete,
+ * once, in the order in which they come, by the calling thread. */
+struct pf_store_watch {
+    bool (*is_cancelled)(void *context);
+    void (*on_read)(void *context, size_t index);
+    void *context;
+};
+enum pf_code pf_store_read_each(struct pf_store *store, const struct pf_store_read *reads, size_t count,
+                                const struct pf_store_watch *watch, struct pf_error *err) PF_MUST_CHECK;
 /* The whole object and the etag that pf_store_put_if and pf_store_delete_if expect: equal etags mean equal bytes. */
 enum pf_code pf_store_get_versioned(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_bytes,
                                     pf_str *out_etag, struct pf_error *err) PF_MUST_CHECK;
@@ -116,6 +125,10 @@ enum pf_code pf_store_put(struct pf_store *store, pf_str key, pf_str bytes, stru
 /* Not synced: for what may be lost with the machine (exchange, results). */
 enum pf_code pf_store_put_temporary(struct pf_store *store, pf_str key, pf_str bytes, struct pf_error *err)
     PF_MUST_CHECK;
+/* The same, of pieces one behind the other. S3 gets them in one request, without a copy of the whole, whatever the size
+ * (at most 5 GB). */
+enum pf_code pf_store_put_pieces(struct pf_store *store, pf_str key, const pf_str *pieces, size_t count,
+                                 struct pf_error *err) PF_MUST_CHECK;
 /* Writes only if the object is still the one with `expected_etag` (empty: if there is none), atomically between
  * processes. PF_CONFLICT: it is not, nothing was written. PF_REMOTE, PF_TIMEOUT: the outcome is unknown, read it
  * again. `out_etag` may be NULL. */
@@ -126,6 +139,9 @@ enum pf_code pf_store_put_if(struct pf_store *store, pf_str key, pf_str expected
 enum pf_code pf_store_delete(struct pf_store *store, pf_str key, struct pf_error *err) PF_MUST_CHECK;
 /* PF_CONFLICT if the object is not the one with `expected_etag` any more; PF_NOT_FOUND if there is none. */
 enum pf_code pf_store_delete_if(struct pf_store *store, pf_str key, pf_str expected_etag, struct pf_error *err)
+    PF_MUST_CHECK;
+/* Each of these keys, a thousand to a request where there are requests. */
+enum pf_code pf_store_delete_many(struct pf_store *store, const pf_str *keys, size_t count, struct pf_error *err)
     PF_MUST_CHECK;
 /* All keys that start with `prefix`, which must not be empty. `out_count` may be NULL. */
 enum pf_code pf_store_delete_prefix(struct pf_store *store, pf_str prefix, int64_t *out_count, struct pf_error *err)

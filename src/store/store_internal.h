@@ -15,17 +15,22 @@ struct store_backend {
                         pf_str *out_bytes, struct pf_error *err);
     /* NULL: one get after the other. */
     enum pf_code (*read_many)(struct pf_store *store, const struct pf_store_read *reads, size_t count,
-                              bool (*is_cancelled)(void *context), void *context, struct pf_error *err);
+                              const struct pf_store_watch *watch, struct pf_error *err);
     enum pf_code (*get_versioned)(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_bytes,
                                   pf_str *out_etag, struct pf_error *err);
     enum pf_code (*stat)(struct pf_store *store, pf_str key, struct pf_store_object *out_object, struct pf_error *err);
     enum pf_code (*list)(struct pf_store *store, const struct pf_store_list_options *options, struct pf_arena *arena,
                          struct pf_store_page *out_page, struct pf_error *err);
     enum pf_code (*put)(struct pf_store *store, pf_str key, pf_str bytes, bool is_temporary, struct pf_error *err);
+    /* NULL: joined, then put. */
+    enum pf_code (*put_pieces)(struct pf_store *store, pf_str key, const pf_str *pieces, size_t count,
+                               struct pf_error *err);
     enum pf_code (*put_if)(struct pf_store *store, pf_str key, pf_str expected_etag, pf_str bytes,
                            struct pf_arena *arena, pf_str *out_etag, struct pf_error *err);
     enum pf_code (*delete)(struct pf_store *store, pf_str key, struct pf_error *err);
     enum pf_code (*delete_if)(struct pf_store *store, pf_str key, pf_str expected_etag, struct pf_error *err);
+    /* NULL: one delete after the other. */
+    enum pf_code (*delete_many)(struct pf_store *store, const pf_str *keys, size_t count, struct pf_error *err);
     enum pf_code (*delete_prefix)(struct pf_store *store, pf_str prefix, int64_t *out_count, struct pf_error *err);
     enum pf_code (*sweep)(struct pf_store *store, int64_t older_than_ms, int64_t *out_count, struct pf_error *err);
     void (*count)(const struct pf_store *store, struct pf_store_counters *out_counters); /* may be NULL */

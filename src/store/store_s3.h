@@ -66,6 +66,11 @@ struct s3_request {
     struct pf_http_field query[S3_MAX_FIELDS], headers[S3_MAX_FIELDS];
     size_t query_count, header_count;
     pf_str body;
+    /* Or a body in pieces, with their SHA-256 in hexadecimal unless that goes unsigned; see store_s3_write.c. */
+    const pf_str *pieces;
+    size_t piece_count;
+    int64_t piece_bytes; /* of all */
+    pf_str piece_hash;
     /* A read of exactly this range goes to `target`; else the answer's body goes to reply.body. */
     bool has_target;
     int64_t offset, length;
@@ -74,6 +79,8 @@ struct s3_request {
     bool may_hedge;        /* a read: asking twice does no harm */
     bool is_conditional;   /* a broken connection leaves open whether it was done: that is not tried again */
     bool is_session_call;  /* CreateSession itself */
+    void (*on_done)(struct s3_request *request); /* may be NULL: the answer is there and good */
+    void *context;
     /* the answer */
     struct pf_http_reply reply;
 };
@@ -122,10 +129,12 @@ enum pf_code s3_get(struct pf_store *store, pf_str key, struct pf_range range, s
 enum pf_code s3_get_versioned(struct pf_store *store, pf_str key, struct pf_arena *arena, pf_str *out_bytes,
                               pf_str *out_etag, struct pf_error *err);
 enum pf_code s3_read_many(struct pf_store *store, const struct pf_store_read *reads, size_t count,
-                          bool (*is_cancelled)(void *context), void *context, struct pf_error *err);
+                          const struct pf_store_watch *watch, struct pf_error *err);
 enum pf_code s3_stat(struct pf_store *store, pf_str key, struct pf_store_object *out_object, struct pf_error *err);
 
 enum pf_code s3_put(struct pf_store *store, pf_str key, pf_str bytes, bool is_temporary, struct pf_error *err);
+enum pf_code s3_put_pieces(struct pf_store *store, pf_str key, const pf_str *pieces, size_t count,
+                           struct pf_error *err);
 enum pf_code s3_put_if(struct pf_store *store, pf_str key, pf_str expected_etag, pf_str bytes, struct pf_arena *arena,
                        pf_str *out_etag, struct pf_error *err);
 enum pf_code s3_delete(struct pf_store *store, pf_str key, struct pf_error *err);
@@ -133,6 +142,7 @@ enum pf_code s3_delete_if(struct pf_store *store, pf_str key, pf_str expected_et
 
 enum pf_code s3_list(struct pf_store *store, const struct pf_store_list_options *options, struct pf_arena *arena,
                      struct pf_store_page *out_page, struct pf_error *err);
+enum pf_code s3_delete_many(struct pf_store *store, const pf_str *keys, size_t count, struct pf_error *err);
 enum pf_code s3_delete_prefix(struct pf_store *store, pf_str prefix, int64_t *out_count, struct pf_error *err);
 /* Uploads that were never completed. */
 enum pf_code s3_sweep(struct pf_store *store, int64_t older_than_ms, int64_t *out_count, struct pf_error *err);

@@ -116,15 +116,15 @@ enum pf_code s3_list(struct pf_store *store, const struct pf_store_list_options 
 
 /* ---- deleting many ---- */
 
-static enum pf_code delete_page(struct s3_store *s3, const struct pf_store_page *page, struct pf_arena *arena,
+static enum pf_code delete_keys(struct s3_store *s3, const pf_str *keys, size_t count, struct pf_arena *arena,
                                 struct pf_error *err) {
     struct pf_buf xml;
     pf_buf_init(&xml, MAX_DELETE_XML_BYTES);
     pf_buf_put_cstr(&xml, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
-    for (size_t i = 0; i < page->object_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         pf_buf_put_cstr(&xml, "<Object><Key>");
         pf_xml_put_text(&xml, s3->prefix);
-        pf_xml_put_text(&xml, page->objects[i].key);
+        pf_xml_put_text(&xml, keys[i]);
         pf_buf_put_cstr(&xml, "</Key></Object>");
     }
     pf_buf_put_cstr(&xml, "</Delete>");
@@ -142,6 +142,23 @@ static enum pf_code delete_page(struct s3_store *s3, const struct pf_store_page 
     PF_FAIL(err, pf_str_equal(code, PF_STR("AccessDenied")) ? PF_DENIED : PF_REMOTE, "'%.*s' is still there: %.*s %.*s",
             PF_STR_ARG(pf_xml_text(failure, "Key", arena)), PF_STR_ARG(code),
             PF_STR_ARG(pf_str_slice(pf_xml_text(failure, "Message", arena), 0, 200)));
+}
+
+enum pf_code s3_delete_many(struct pf_store *store, const pf_str *keys, size_t count, struct pf_error *err) {
+    enum pf_code code = PF_OK;
+    for (size_t at = 0; at < count && code == PF_OK; at += S3_MAX_PAGE) {
+        struct pf_arena *scratch = pf_arena_new(NULL, "s3 delete many");
+        code = delete_keys(s3_of(store), keys + at, count - at < S3_MAX_PAGE ? count - at : S3_MAX_PAGE, scratch, err);
+        pf_arena_free(scratch);
+    }
+    return code;
+}
+
+static enum pf_code delete_page(struct s3_store *s3, const struct pf_store_page *page, struct pf_arena *arena,
+                                struct pf_error *err) {
+    pf_str *keys = PF_ARENA_ARRAY(arena, pf_str, page->object_count);
+    for (size_t i = 0; i < page->object_count; i++) keys[i] = page->objects[i].key;
+    return delete_keys(s3, keys, page->object_count, arena, err);
 }
 
 enum pf_code s3_delete_prefix(struct pf_store *store, pf_str prefix, int64_t *out_count, struct pf_error *err) {

@@ -22,6 +22,19 @@ static size_t count_parts(const struct s3_store *s3, int64_t length) {
     return count > 0 ? (size_t)count : 1;
 }
 
+/* A read of which some parts are still to come. */
+struct parted {
+    const struct pf_store_watch *watch;
+    size_t index, left;
+};
+
+static void end_part(struct s3_request *request) {
+    struct parted *parted = request->context;
+    if (request->reply.status == 206 && --parted->left == 0) {
+        parted->watch->on_read(parted->watch->context, parted->index);
+    }
+}
+
 static size_t add_parts(const struct s3_store *s3, const struct pf_store_read *read, struct s3_request *requests,
                         struct pf_arena *arena) {
     size_t count = count_parts(s3, read->length);
@@ -53,16 +66,24 @@ static enum pf_code check_answers(const struct s3_request *requests, size_t coun
 }
 
 enum pf_code s3_read_many(struct pf_store *store, const struct pf_store_read *reads, size_t count,
-                          bool (*is_cancelled)(void *context), void *context, struct pf_error *err) {
+                          const struct pf_store_watch *watch, struct pf_error *err) {
     struct s3_store *s3 = s3_of(store);
     struct pf_arena *scratch = pf_arena_new(NULL, "s3 read");
-    struct s3_cancel cancel = {is_cancelled, context};
+    struct s3_cancel cancel = {watch->is_cancelled, watch->context};
     size_t request_count = 0, failed = 0;
     for (size_t i = 0; i < count; i++) request_count += reads[i].length > 0 ? count_parts(s3, reads[i].length) : 0;
     struct s3_request *requests = PF_ARENA_ARRAY(scratch, struct s3_request, request_count);
     request_count = 0;
+    struct parted *parted = PF_ARENA_ARRAY(scratch, struct parted, count);
     for (size_t i = 0; i < count; i++) {
-        if (reads[i].length > 0) request_count += add_parts(s3, &reads[i], requests + request_count, scratch);
+        if (reads[i].length <= 0) continue;
+        size_t first = request_count;
+        request_count += add_parts(s3, &reads[i], requests + request_count, scratch);
+        parted[i] = (struct parted){watch, i, request_count - first};
+        for (size_t k = first; watch->on_read && k < request_count; k++) {
+            requests[k].on_done = end_part;
+            requests[k].context = &parted[i];
+        }
     }
     enum pf_code code = s3_run(s3, requests, request_count, &cancel, scratch, &failed, err);
     if (code == PF_OK) code = check_answers(requests, request_count, &failed, err);

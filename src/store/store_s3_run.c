@@ -135,6 +135,31 @@ static enum pf_code take_bytes(void *context, int status, pf_str bytes) {
     return PF_OK;
 }
 
+/* A body in pieces on its way. Each attempt has its own: a new one starts from the front. */
+struct sending {
+    const struct s3_request *request;
+    size_t piece, at;
+};
+
+static enum pf_code next_bytes(void *context, char *buf, size_t capacity, size_t *out_len, bool *out_end) {
+    struct sending *sending = context;
+    const struct s3_request *request = sending->request;
+    size_t len = 0;
+    while (len < capacity && sending->piece < request->piece_count) {
+        pf_str rest = pf_str_slice(request->pieces[sending->piece], sending->at, SIZE_MAX);
+        size_t take = rest.len < capacity - len ? rest.len : capacity - len;
+        if (take) memcpy(buf + len, rest.ptr, take);
+        len += take;
+        sending->at += take;
+        if (take < rest.len) continue;
+        sending->piece++;
+        sending->at = 0;
+    }
+    *out_len = len;
+    *out_end = sending->piece == request->piece_count;
+    return PF_OK;
+}
+
 static int64_t left_ms(const struct running *running) {
     int64_t end_ms = running->first_started_ms + running->run->s3->options.timeout_ms;
     int64_t now_ms = pf_clock_mono_ms();
@@ -155,6 +180,12 @@ static enum pf_code start_attempt(struct running *running, bool is_hedge, struct
             call.on_body = take_bytes;
             call.context = attempt;
         }
+        if (running->request->pieces) {
+            struct sending *sending = PF_ARENA_NEW(arena, struct sending);
+            sending->request = running->request;
+            call.body_stream = (struct pf_http_stream){
+                .next = next_bytes, .context = sending, .size_bytes = running->request->piece_bytes};
+        }
         *attempt = (struct attempt){running, arena, pf_clock_mono_ms(), 0};
         code = pf_http_batch_start(run->batch, &call, is_hedge, attempt, arena, err);
     }
@@ -164,7 +195,7 @@ static enum pf_code start_attempt(struct running *running, bool is_hedge, struct
     }
     run->in_flight++;
     atomic_fetch_add(&run->s3->requests, 1);
-    atomic_fetch_add(&run->s3->sent_bytes, (long long)running->request->body.len);
+    atomic_fetch_add(&run->s3->sent_bytes, (long long)running->request->body.len + running->request->piece_bytes);
     return PF_OK;
 }
 
@@ -267,6 +298,7 @@ static void succeed(struct running *running, struct attempt *attempt, const stru
     keep_answer(running, &ended->reply);
     running->is_over = true;
     run->left--;
+    if (request->on_done) request->on_done(request);
 }
 
 static bool is_too_short(const struct s3_request *request, const struct attempt *attempt,

@@ -79,7 +79,8 @@ void s3_drop_keys(struct s3_store *s3) {
 /* Over TLS nobody can change the body on the way, and a checksum is sent with it: hashing it as well would be for
  * nothing. Over plain HTTP the signature covers it. */
 static pf_str payload_hash(const struct s3_store *s3, const struct s3_request *request, struct pf_arena *arena) {
-    if (!request->body.len) return EMPTY_HASH;
+    if (!request->body.len && !request->pieces) return EMPTY_HASH;
+    if (request->pieces && !s3->is_tls) return request->piece_hash;
     return s3->is_tls ? PF_AWS_UNSIGNED_PAYLOAD : pf_aws_hash(request->body, arena);
 }
 

@@ -132,6 +132,31 @@ enum pf_code s3_put(struct pf_store *store, pf_str key, pf_str bytes, bool is_te
     return code;
 }
 
+/* ---- in pieces ---- */
+
+/* One request whatever the size: the pieces are not joined anywhere, so it takes no memory, and costs one request. */
+enum pf_code s3_put_pieces(struct pf_store *store, pf_str key, const pf_str *pieces, size_t count,
+                           struct pf_error *err) {
+    struct s3_store *s3 = s3_of(store);
+    struct pf_arena *scratch = pf_arena_new(NULL, "s3 put pieces");
+    struct s3_request request = {.method = "PUT", .key = key, .pieces = pieces, .piece_count = count};
+    for (size_t i = 0; i < count; i++) request.piece_bytes += (int64_t)pieces[i].len;
+    if (!s3->is_tls) request.piece_hash = checksum_sha256_hex(pieces, count, scratch);
+    s3_add_header(&request, "Content-Type", PF_STR("application/octet-stream"));
+    enum pf_s3_checksum kind = s3->options.checksum;
+    if (kind != PF_S3_NO_CHECKSUM) {
+        s3_add_header(&request, checksum_header(kind).ptr, checksum_print_pieces(kind, pieces, count, scratch));
+    }
+    enum pf_code code = PF_OK;
+    if (request.piece_bytes > 0) {
+        code = s3_run(s3, &request, 1, NULL, scratch, NULL, err);
+    } else {
+        code = s3_put(store, key, PF_STR_EMPTY, true, err);
+    }
+    pf_arena_free(scratch);
+    return code;
+}
+
 /* ---- under a condition ---- */
 
 /* An answer that never came, or a refusal after one that never came: our bytes are there, or they are not. */

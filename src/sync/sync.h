@@ -244,7 +244,7 @@ enum pf_code pf_sync_sweep(struct pf_sync *sync, int64_t grace_ms, struct pf_are
 
 /* --- small values of a query: gone with it, or after `ttl_ms` --- */
 
-enum { PF_SYNC_MAX_SMALL_BYTES = 1 << 20 };
+enum { PF_SYNC_MAX_SMALL_BYTES = 4 << 20 };
 
 /* PF_TOO_LARGE over the maximum. Replaces what was there. PF_NOT_FOUND or PF_CANCELLED if the query is over. */
 enum pf_code pf_sync_put_small(struct pf_sync *sync, pf_str query_id, pf_str key, pf_str bytes, int64_t ttl_ms,

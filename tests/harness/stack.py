@@ -88,8 +88,13 @@ class Stack:
         return [
             *(str(binary()), "serve", "--listen", f"127.0.0.1:{self.port}"),
             *("--store-url", self.store_url, "--workers", str(self.workers)),
-            *("--run-path", str(self.folder / "run"), *self.redis_options(), *self.options),
+            *("--run-path", str(self.folder / "run"), *self.redis_options(), *self.exchange_options(), *self.options),
         ]
+
+    def exchange_options(self):
+        """With PUFFINDB_TEST_S3 all data between stages is there, too, unless a test looks at its folder."""
+        named = {"--exchange-path", "--exchange-url"} & set(self.options)
+        return ["--exchange-url", "store", "--exchange-redis", "none"] if self.s3 and not named else []
 
     def redis_options(self):
         """With PUFFIN_TEST_REDIS='["--redis-url", …]' every stack uses that Redis, under keys of its own; with

@@ -64,12 +64,14 @@ TEST_WITH_LIMIT(finds_a_file_cut_off_anywhere, 120) {
 }
 
 TEST_WITH_LIMIT(finds_every_flipped_byte_of_strings_and_store_objects, 120) {
-    for (int is_store = 0; is_store < 2; is_store++) {
+    for (int kind = 0; kind < 4; kind++) { /* small or in the store, with either codec */
+        bool is_store = kind % 2;
         struct pf_exchange_options options;
         struct memory *memory = memory_new(test);
         pf_exchange_default_options(&options);
         options.scratch_directory = pf_str_from_cstr(pf_test_folder());
         options.store = memory_io(memory);
+        options.codec = kind < 2 ? PF_CODEC_LZ4 : PF_CODEC_ZSTD;
         if (!is_store) options.small = options.store;
         struct bench *bench = bench_open(test, &options, 1);
         struct pf_exchange_output output = bench_write(test, bench, QUERY, 3);
@@ -115,10 +117,11 @@ static pf_str write_with_budget(struct pf_test *test, int64_t budget_bytes, bool
     struct pf_exchange_options options;
     struct pf_budget *budget = pf_budget_new("test", budget_bytes);
     pf_exchange_default_options(&options);
-    options.directory = pf_str_from_cstr(pf_test_folder());
+    options.directory = to_store ? PF_STR_EMPTY : pf_str_from_cstr(pf_test_folder());
+    options.scratch_directory = pf_str_from_cstr(pf_test_folder());
     options.budget = budget;
     options.memory_bytes = 1 << 20;
-    options.prefer_store = to_store;
+    options.codec = PF_CODEC_ZSTD;
     if (to_store) options.store = memory_io(memory_new(test));
     struct bench *bench = bench_open(test, &options, 2);
     struct pf_exchange_output output = bench_write(test, bench, LISTS, 64);
@@ -194,6 +197,7 @@ TEST(checks_outputs_that_come_as_json) {
         "{\"v\":1,\"s\":\"\",\"p\":2,\"o\":[{\"m\":9,\"k\":\"x\",\"b\":80,\"f\":0,\"s\":[]}]}",
         "{\"v\":1,\"s\":\"\",\"p\":2,\"o\":[{\"m\":1,\"k\":\"../x\",\"b\":80,\"f\":0,\"s\":[]}]}",
         "{\"v\":1,\"s\":\"\",\"p\":2,\"o\":[{\"m\":1,\"k\":\"x\",\"b\":-1,\"f\":0,\"s\":[]}]}",
+        "{\"v\":1,\"s\":\"\",\"p\":2,\"o\":[{\"m\":1,\"k\":\"x\",\"b\":80,\"r\":-1,\"f\":0,\"s\":[]}]}",
         "{\"v\":1,\"s\":\"\",\"p\":2,\"o\":[{\"m\":1,\"k\":\"x\",\"b\":80,\"f\":0,\"s\":[[2,1,8]]}]}",
         "{\"v\":1,\"s\":\"\",\"p\":2,\"o\":[{\"m\":1,\"k\":\"x\",\"b\":80,\"f\":0,\"s\":[[0,1,88]]}]}",
         "{\"v\":1,\"s\":\"\",\"p\":2,\"o\":[{\"m\":0,\"k\":\"x\",\"b\":80,\"f\":48,\"s\":[[0,1,40]]}]}",

@@ -19,34 +19,54 @@ struct memory {
         pf_str key, value;
     } items[1000];
     size_t count;
-    int get_count;
+    int get_count, batch_count;
+    bool is_full, is_backwards; /* puts are refused; reads are answered last to first */
 };
 
-static inline enum pf_code memory_put(void *context, pf_str key, pf_str bytes, struct pf_error *err) {
+static inline enum pf_code memory_put(void *context, pf_str key, const pf_str *pieces, size_t count,
+                                      struct pf_error *err) {
     struct memory *memory = context;
-    (void)err;
+    if (memory->is_full) PF_FAIL(err, PF_NO_MEMORY, "put '%.*s': full", PF_STR_ARG(key));
+    struct pf_buf all;
+    pf_buf_init(&all, 1 << 30);
+    for (size_t i = 0; i < count; i++) pf_buf_put_str(&all, pieces[i]);
     pthread_mutex_lock(&memory->mutex);
     memory->items[memory->count].key = pf_arena_str(memory->arena, key);
-    memory->items[memory->count++].value = pf_arena_str(memory->arena, bytes);
+    memory->items[memory->count++].value = pf_arena_str(memory->arena, pf_buf_view(&all));
     pthread_mutex_unlock(&memory->mutex);
+    pf_buf_clear(&all);
     return PF_OK;
 }
 
-static inline enum pf_code memory_get(void *context, pf_str key, uint64_t offset, uint64_t size_bytes,
-                                      struct pf_arena *arena, pf_str *out_bytes, struct pf_error *err) {
+static inline enum pf_code memory_get(void *context, const struct pf_exchange_read *reads, size_t count,
+                                      const struct pf_exchange_watch *watch, struct pf_error *err) {
+    struct memory *memory = context;
+    for (size_t r = 0; r < count; r++) {
+        const struct pf_exchange_read *read = &reads[memory->is_backwards ? count - 1 - r : r];
+        pthread_mutex_lock(&memory->mutex);
+        pf_str found = PF_STR_EMPTY;
+        for (size_t i = 0; i < memory->count; i++)
+            if (pf_str_equal(memory->items[i].key, read->key)) found = memory->items[i].value;
+        memory->get_count++;
+        pthread_mutex_unlock(&memory->mutex);
+        if (!found.ptr) PF_FAIL(err, PF_NOT_FOUND, "no key '%.*s'", PF_STR_ARG(read->key));
+        pf_str part = pf_str_slice(found, read->offset, read->offset + read->size_bytes);
+        if (part.len != read->size_bytes) PF_FAIL(err, PF_CORRUPT, "'%.*s' is too short", PF_STR_ARG(read->key));
+        if (watch->is_cancelled && watch->is_cancelled(watch->context)) PF_FAIL(err, PF_CANCELLED, "cancelled");
+        memcpy(read->to, part.ptr, part.len);
+        if (watch->on_read) watch->on_read(watch->context, (size_t)(read - reads));
+    }
+    memory->batch_count++;
+    return PF_OK;
+}
+
+static inline void memory_remove(void *context, const pf_str *keys, size_t count) {
     struct memory *memory = context;
     pthread_mutex_lock(&memory->mutex);
-    pf_str found = PF_STR_EMPTY;
-    for (size_t i = 0; i < memory->count; i++)
-        if (pf_str_equal(memory->items[i].key, key)) found = memory->items[i].value;
-    memory->get_count++;
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = 0; i < memory->count; i++)
+            if (pf_str_equal(memory->items[i].key, keys[k])) memory->items[i--] = memory->items[--memory->count];
     pthread_mutex_unlock(&memory->mutex);
-    if (!found.ptr) PF_FAIL(err, PF_NOT_FOUND, "no key '%.*s'", PF_STR_ARG(key));
-    char *copy = pf_arena_alloc(arena, size_bytes + 2);
-    pf_str part = pf_str_slice(found, offset, offset + size_bytes);
-    memcpy(copy + 1, part.ptr, part.len); /* not aligned, as in a reply */
-    *out_bytes = pf_str_from(copy + 1, part.len);
-    return PF_OK;
 }
 
 static inline struct memory *memory_new(struct pf_test *test) {
@@ -56,7 +76,7 @@ static inline struct memory *memory_new(struct pf_test *test) {
     return memory;
 }
 static inline struct pf_exchange_io memory_io(struct memory *memory) {
-    return (struct pf_exchange_io){.context = memory, .put = memory_put, .get = memory_get};
+    return (struct pf_exchange_io){.context = memory, .put = memory_put, .get = memory_get, .remove = memory_remove};
 }
 
 struct bench {

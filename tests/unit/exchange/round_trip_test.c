@@ -83,7 +83,8 @@ TEST_WITH_LIMIT(makes_several_blocks_and_objects, 120) {
     /* A store: objects of a megabyte, each partition one range of them. */
     struct memory *memory = memory_new(test);
     options.store = memory_io(memory);
-    options.prefer_store = true;
+    options.directory = PF_STR_EMPTY;
+    options.scratch_directory = pf_str_from_cstr(pf_test_folder());
     options.object_max_bytes = 1 << 20;
     struct bench *other = bench_open(test, &options, 2);
     make_table(test, other,
@@ -126,6 +127,106 @@ TEST(keeps_small_outputs_as_one_string) {
     pf_exchange_get_stats(bench->exchange, &stats);
     CHECK_INT(stats.written_objects[PF_MEDIUM_SMALL], 3);
     CHECK_INT(stats.written_objects[PF_MEDIUM_DIRECTORY], 1);
+}
+
+static struct bench *open_store(struct pf_test *test, struct memory *memory, enum pf_exchange_codec codec) {
+    struct pf_exchange_options options;
+    pf_exchange_default_options(&options);
+    options.scratch_directory = pf_str_from_cstr(pf_test_folder());
+    options.store = memory_io(memory);
+    options.small = memory_io(memory);
+    options.small_object_bytes = 0;
+    options.small_slice_bytes = 1000;
+    options.memory_bytes = 1 << 20; /* many blocks; a window of the least size */
+    options.object_max_bytes = 50 << 10;
+    options.codec = codec;
+    return bench_open(test, &options, 2);
+}
+
+TEST_WITH_LIMIT(reads_a_store_ahead_in_any_order, 120) {
+    struct memory *memory = memory_new(test);
+    struct bench *bench = open_store(test, memory, PF_CODEC_ZSTD);
+    make_table(test, bench,
+               "SELECT range AS id, hash(range) AS b, 'text number ' || hash(range % 1000) AS s FROM range(120000)");
+    check_round_trip(test, bench, 16);
+    memory->is_backwards = true;
+    check_round_trip(test, bench, 3);
+    struct pf_exchange_output output = bench_write(test, bench, "SELECT (id % 5)::USMALLINT, * FROM t", 5);
+    CHECK_TRUE(output.object_count > 10);
+    memory->get_count = memory->batch_count = 0;
+    bench_bind(test, bench, &output, 1, 3);
+    CHECK_STR(bench_ask(test, bench, "SELECT count(*) FROM exchange_read('in')"), "72000");
+    struct pf_exchange_reads reads = {0};
+    pf_exchange_add_reads(bench->exchange, PF_STR("in"), &reads);
+    CHECK_INT(memory->get_count, output.object_count); /* three partitions of each are one range */
+    CHECK_INT(reads.ranges[PF_MEDIUM_STORE], output.object_count);
+    CHECK_TRUE(memory->batch_count < memory->get_count / 4);
+    CHECK_TRUE(reads.bytes[PF_MEDIUM_STORE] > output.size_bytes / 5 * 2 &&
+               reads.bytes[PF_MEDIUM_STORE] < output.size_bytes / 5 * 4);
+    /* Stopped half-way, what was read ahead is given back. */
+    CHECK_STR(bench_ask(test, bench, "SELECT count(*) FROM (FROM exchange_read('in') LIMIT 10)"), "10");
+    pf_exchange_unbind_input(bench->exchange, PF_STR("in"));
+    /* One of them is lost: the error names it. */
+    memory_remove(memory, &output.objects[7].key, 1);
+    bench_bind(test, bench, &output, 0, 0);
+    CHECK_FAILS(pf_session_run(bench->session, PF_STR("SELECT max(c2) FROM exchange_read('in')"), &test->err),
+                PF_NOT_FOUND, pf_arena_cstr(test->arena, output.objects[7].key));
+    pf_exchange_unbind_input(bench->exchange, PF_STR("in"));
+    CHECK_CODE(pf_exchange_check_object(bench->exchange, &output.objects[7], &test->err), PF_NOT_FOUND);
+    CHECK_OK(pf_exchange_check_object(bench->exchange, &output.objects[8], &test->err));
+    pf_exchange_remove_output(bench->exchange, &output, false);
+    size_t left = 0;
+    for (size_t i = 0; i < memory->count; i++) left += pf_str_equal(memory->items[i].key, output.objects[8].key);
+    CHECK_INT(left, 0);
+}
+
+TEST(goes_by_the_size_of_slices_as_they_travel) {
+    struct memory *memory = memory_new(test);
+    struct bench *bench = open_store(test, memory, PF_CODEC_LZ4);
+    const char *four = "SELECT (range % 4)::USMALLINT, range % 3 FROM range(1000)",
+               *random = "SELECT (range % 4)::USMALLINT, hash(range) FROM range(1000)";
+    struct pf_exchange_output output = bench_write(test, bench, four, 4); /* 8,000 bytes that compress well */
+    CHECK_INT(output.objects[0].medium, PF_MEDIUM_SMALL);
+    CHECK_TRUE(output.size_bytes < 4000 && output.raw_bytes > 8000 && output.raw_bytes < 9000);
+    output = bench_write(test, bench, random, 4); /* 8,000 that do not: over 1,000 a slice */
+    CHECK_INT(output.objects[0].medium, PF_MEDIUM_STORE);
+    CHECK_TRUE(output.size_bytes > 8000 && output.size_bytes < 9000);
+    memory->is_full = true;
+    CHECK_FAILS(try_write(test, bench, four, 4, &output), PF_NO_MEMORY, "full");
+}
+
+TEST(takes_the_folder_where_redis_is_full) {
+    struct pf_exchange_options options;
+    struct memory *memory = memory_new(test);
+    pf_exchange_default_options(&options);
+    options.directory = pf_str_from_cstr(pf_test_folder());
+    options.small = memory_io(memory);
+    memory->is_full = true;
+    struct bench *bench = bench_open(test, &options, 1);
+    make_table(test, bench, "SELECT range AS id, 'a text of more than twelve bytes' s, [range] l FROM range(500)");
+    check_round_trip(test, bench, 8);
+    struct pf_exchange_stats stats;
+    pf_exchange_get_stats(bench->exchange, &stats);
+    CHECK_INT(stats.written_objects[PF_MEDIUM_DIRECTORY], 1);
+    CHECK_INT(stats.written_objects[PF_MEDIUM_SMALL], 0);
+}
+
+TEST_WITH_LIMIT(puts_everything_into_small_objects_if_told_to, 60) {
+    struct pf_exchange_options options;
+    struct memory *memory = memory_new(test);
+    pf_exchange_default_options(&options);
+    options.directory = pf_str_from_cstr(pf_test_folder());
+    options.small = memory_io(memory);
+    options.small_only = true;
+    options.small_max_bytes = 1 << 20;
+    struct bench *bench = bench_open(test, &options, 2);
+    make_table(test, bench, "SELECT range AS id, hash(range) AS b FROM range(300000)");
+    check_round_trip(test, bench, 64);
+    check_round_trip(test, bench, 1);
+    struct pf_exchange_stats stats;
+    pf_exchange_get_stats(bench->exchange, &stats);
+    CHECK_TRUE(stats.written_objects[PF_MEDIUM_SMALL] > 8);
+    CHECK_INT(stats.written_objects[PF_MEDIUM_DIRECTORY] + stats.written_objects[PF_MEDIUM_STORE], 0);
 }
 
 TEST(keeps_the_schema_of_an_empty_output) {
