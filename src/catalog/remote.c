@@ -216,7 +216,10 @@ static enum pf_code configure_locked(struct remote *remote, struct pf_arena *scr
         .method = "GET", .path = PF_STR("config"), .query = &query, .query_count = remote->warehouse.len ? 1 : 0};
     struct pf_http_reply reply;
     pf_json *root = NULL;
-    PF_TRY(send(remote, &request, PF_STR_EMPTY, scratch, &reply, err));
+    enum pf_code code = send(remote, &request, PF_STR_EMPTY, scratch, &reply, err);
+    /* Not to be taken for a table that is not there. */
+    if (code == PF_NOT_FOUND) return pf_error_wrap(err, PF_REMOTE, "is that the URL of a catalog?");
+    if (code != PF_OK) return code;
     if (pf_json_parse(reply.body, scratch, "config", &root, err) != PF_OK || !yyjson_is_obj(root)) {
         PF_FAIL(err, PF_REMOTE,
                 "catalog %.*s: what /v1/config answers is no JSON object: is that the URL of a catalog?",

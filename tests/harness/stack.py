@@ -57,6 +57,8 @@ class Stack:
         self.workers, self.options, self.port = workers, list(options), port or free_port()
         self.mark = uuid.uuid4().hex
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PUFFINDB_")}
+        if os.environ.get("PUFFINDB_TEST_CATALOG"):  # "function:catalog": who knows the tables
+            self.environment["PUFFINDB_CATALOG"] = os.environ["PUFFINDB_TEST_CATALOG"]
         self.environment.update(environment or {})
         self.environment[MARK] = self.mark
         self.environment.setdefault("PUFFINDB_WORKER_LOG", str(self.folder / "workers.log"))
