@@ -76,7 +76,7 @@ def spilled_bytes(folder):
 
 def run(scale, workers, memory, wanted, folder):
     queries = chosen_queries(query_files("tpch"), wanted or QUERIES)
-    options = ("--worker-memory", memory)
+    options = ("--worker-memory", memory, "--result-cache", "0")
     rows, peak = [], 0
     with Stack(workers=workers or 2, options=options, folder=folder) as stack:
         lake = stack.load_lake(make_lake("tpch", scale))

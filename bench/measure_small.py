@@ -13,6 +13,7 @@ from harness.lake import files_of, make_lake
 from harness.plain import Plain
 from harness.stack import Stack
 
+NO_CACHE = ("--result-cache", "0")
 QUERIES = [
     ("a constant", "SELECT 42 AS answer"),
     ("count of 25 rows", "SELECT count(*) AS n FROM nation"),
@@ -23,7 +24,7 @@ QUERIES = [
 
 def run(requests):
     folder = make_lake("tpch", 0.1)
-    with Stack(workers=1) as stack:
+    with Stack(workers=1, options=NO_CACHE) as stack:
         lake = stack.load_lake(folder)
         plain = Plain()
         for table in lake["tables"]:

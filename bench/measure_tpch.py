@@ -17,7 +17,7 @@ def run(scale, route, workers, rounds, wanted, kept):
     workers = workers or os.cpu_count()
     folder = make_lake("tpch", scale)
     queries = chosen_queries(query_files("tpch"), wanted)
-    with Stack(workers=workers, folder=kept) as stack:
+    with Stack(workers=workers, options=("--result-cache", "0"), folder=kept) as stack:
         lake = stack.load_lake(folder)
         plain = Plain(threads=workers)
         for table in lake["tables"]:

@@ -304,7 +304,7 @@ def run(scale, names, rounds, threads, wanted, limit_s, minutes, keep):
     """Each result goes to keep(result) as soon as it is there: a run takes long, and a peer may take it down."""
     folder = make_lake("tpch", scale)
     queries = chosen_queries(query_files("tpch"), wanted)
-    with Stack(workers=threads) as stack:
+    with Stack(workers=threads, options=("--result-cache", "0")) as stack:
         lake = stack.load_lake(folder)
         tables = {table: files_of(stack, table) for table in lake["tables"]}
         plain = Plain(threads=threads)

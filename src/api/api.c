@@ -23,6 +23,7 @@ static const struct route routes[] = {
     {"GET", "/v1/query/{}/result", show_result},
     {"DELETE", "/v1/query/{}", cancel_query},
     {"GET", "/v1/tables", list_tables},
+    {"GET", "/r/{}", send_kept_result},
 };
 enum { ROUTE_COUNT = sizeof routes / sizeof *routes };
 
@@ -138,7 +139,7 @@ static void add_cors_headers(const struct api_call *call) {
     pf_http_add_header(call->request, call->response, "Access-Control-Allow-Origin", call->api->options.allow_origin);
     pf_http_add_header(call->request, call->response, "Vary", PF_STR("Origin"));
     pf_http_add_header(call->request, call->response, "Access-Control-Expose-Headers",
-                       PF_STR("X-Puffin-Query-Id, X-Puffin-Route"));
+                       PF_STR("X-Puffin-Query-Id, X-Puffin-Route, X-Puffin-Cache, Content-Location, ETag"));
 }
 
 static void answer_options(const struct api_call *call, pf_str methods) {
@@ -148,7 +149,7 @@ static void answer_options(const struct api_call *call, pf_str methods) {
         is_allowed_origin(call->api, pf_http_header(&request->headers, "Origin"))) {
         pf_http_add_header(request, call->response, "Access-Control-Allow-Methods", methods);
         pf_http_add_header(request, call->response, "Access-Control-Allow-Headers",
-                           PF_STR("Content-Type, X-Puffin-Query-Id"));
+                           PF_STR("Content-Type, If-None-Match, X-Puffin-Query-Id"));
         pf_http_add_header(request, call->response, "Access-Control-Max-Age", PF_STR("600"));
     }
     call->response->status = 204;
@@ -164,7 +165,6 @@ static void run_route(const struct route *route, struct api_call *call) {
 
 void pf_api_handle(void *context, struct pf_http_request *request, struct pf_http_response *response) {
     struct api_call call = {context, request, response, PF_STR_EMPTY};
-    pf_str methods = allowed_methods(request->arena, request->path);
     add_cors_headers(&call);
     if (comes_from_a_foreign_page(&call)) {
         respond_status(&call, 403, PF_DENIED,
@@ -173,6 +173,13 @@ void pf_api_handle(void *context, struct pf_http_request *request, struct pf_htt
         return;
     }
     if (iceberg_rest_handle(call.api, request, response)) return;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (!pf_str_equal(request->method, pf_str_from_cstr(routes[i].method))) continue;
+        if (!path_matches(routes[i].pattern, request->path, &call.id)) continue;
+        run_route(&routes[i], &call);
+        return;
+    }
+    pf_str methods = allowed_methods(request->arena, request->path);
     if (methods.len == 0) {
         respond_status(&call, 404, PF_NOT_FOUND,
                        pf_arena_printf(request->arena, "no such path: %.*s (GET / lists them)",
@@ -181,12 +188,6 @@ void pf_api_handle(void *context, struct pf_http_request *request, struct pf_htt
     }
     if (pf_str_equal(request->method, PF_STR("OPTIONS"))) {
         answer_options(&call, methods);
-        return;
-    }
-    for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (!pf_str_equal(request->method, pf_str_from_cstr(routes[i].method))) continue;
-        if (!path_matches(routes[i].pattern, request->path, &call.id)) continue;
-        run_route(&routes[i], &call);
         return;
     }
     pf_http_add_header(request, response, "Allow", methods);

@@ -24,6 +24,7 @@ void api_respond_error(const struct api_call *call, const struct pf_error *err, 
 /* Routes; each fills the response or returns what went wrong. */
 enum pf_code run_query_from_body(struct api_call *call, struct pf_error *err);
 enum pf_code run_query_from_url(struct api_call *call, struct pf_error *err);
+enum pf_code send_kept_result(struct api_call *call, struct pf_error *err);
 enum pf_code show_query(struct api_call *call, struct pf_error *err);
 enum pf_code show_result(struct api_call *call, struct pf_error *err);
 enum pf_code cancel_query(struct api_call *call, struct pf_error *err);

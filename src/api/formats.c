@@ -7,12 +7,16 @@
 
 /* ---- JSON: {"query_id","columns":[…],"rows":[[…]],"stats":{…}}, with "error" in place of "stats" after a failure ---- */
 
+static void json_head(struct result_writer *writer, struct pf_buf *out) {
+    pf_buf_put_cstr(out, "{\"query_id\":");
+    pf_buf_put_json_str(out, writer->query_id);
+    pf_buf_put_char(out, ',');
+}
+
 static void json_begin(struct result_writer *writer, struct pf_buf *out) {
     struct pf_json_out json;
+    pf_buf_put_cstr(out, "\"columns\":");
     pf_json_begin(&json, out);
-    pf_json_open_object(&json);
-    pf_json_field_str(&json, "query_id", writer->query_id);
-    pf_json_key(&json, "columns");
     pf_json_open_array(&json);
     for (size_t i = 0; i < writer->column_count; i++) {
         pf_json_open_object(&json);
@@ -50,9 +54,14 @@ static void put_exchange(struct pf_json_out *json, const struct pf_exchange_use 
     pf_json_close_object(json);
 }
 
-static void json_end(struct result_writer *writer, const struct pf_query_stats *stats, struct pf_buf *out) {
+static void json_finish(struct result_writer *writer, struct pf_buf *out) {
+    (void)writer;
+    pf_buf_put_cstr(out, "\n]");
+}
+
+static void json_tail(struct result_writer *writer, const struct pf_query_stats *stats, struct pf_buf *out) {
     struct pf_json_out json;
-    pf_buf_put_cstr(out, "\n],\n\"stats\":");
+    pf_buf_put_cstr(out, ",\n\"stats\":");
     pf_json_begin(&json, out);
     pf_json_open_object(&json);
     pf_json_field_str(&json, "route", pf_str_from_cstr(pf_route_name(stats->route)));
@@ -162,12 +171,12 @@ static void csv_row(struct result_writer *writer, const struct pf_chunk *chunk, 
 
 /* ---- the table ---- */
 
-static void nothing_at_begin(struct result_writer *writer, struct pf_buf *out) {
+static void nothing(struct result_writer *writer, struct pf_buf *out) {
     (void)writer;
     (void)out;
 }
 
-static void nothing_at_end(struct result_writer *writer, const struct pf_query_stats *stats, struct pf_buf *out) {
+static void no_tail(struct result_writer *writer, const struct pf_query_stats *stats, struct pf_buf *out) {
     (void)writer;
     (void)stats;
     (void)out;
@@ -181,10 +190,12 @@ static bool cannot_say(struct result_writer *writer, pf_str error_json, struct p
 }
 
 static const struct result_format formats[] = {
-    {"json", "application/json", "application/json", json_begin, json_row, json_end, json_fail},
-    {"ndjson", "application/x-ndjson", "application/x-ndjson", nothing_at_begin, ndjson_row, nothing_at_end,
+    {"json", "application/json", "application/json", "{", "}\n", json_head, json_begin, json_row, json_finish,
+     json_tail, json_fail},
+    {"ndjson", "application/x-ndjson", "application/x-ndjson", "", "", nothing, nothing, ndjson_row, nothing, no_tail,
      ndjson_fail},
-    {"csv", "text/csv; charset=utf-8; header=present", "text/csv", csv_begin, csv_row, nothing_at_end, cannot_say},
+    {"csv", "text/csv; charset=utf-8; header=present", "text/csv", "", "", nothing, csv_begin, csv_row, nothing,
+     no_tail, cannot_say},
 };
 enum { FORMAT_COUNT = sizeof formats / sizeof *formats };
 

@@ -16,11 +16,16 @@ struct result_writer {
     uint64_t row_count; /* written so far */
 };
 
+/* An answer is head, body, tail: the body (begin, rows, finish) is the same whoever asks and however it was computed, so
+ * it can be kept. */
 struct result_format {
     const char *name, *content_type, *media_type; /* media_type: what Accept asks for */
+    const char *bare_head, *bare_tail;            /* around a body that stands for itself, without query and stats */
+    void (*head)(struct result_writer *writer, struct pf_buf *out);
     void (*begin)(struct result_writer *writer, struct pf_buf *out);
     void (*row)(struct result_writer *writer, const struct pf_chunk *chunk, uint64_t row, struct pf_buf *out);
-    void (*end)(struct result_writer *writer, const struct pf_query_stats *stats, struct pf_buf *out);
+    void (*finish)(struct result_writer *writer, struct pf_buf *out);
+    void (*tail)(struct result_writer *writer, const struct pf_query_stats *stats, struct pf_buf *out);
     /* The last bytes when the query fails on the way; false: there is no way to say it, cut the connection. */
     bool (*fail)(struct result_writer *writer, pf_str error_json, struct pf_buf *out);
 };

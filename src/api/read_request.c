@@ -46,6 +46,22 @@ static enum pf_code read_max_rows(pf_str text, struct query_request *request, st
     return read_count("max_rows", text, &request->max_rows, err);
 }
 
+static enum pf_code read_cache(pf_str text, struct query_request *request, struct pf_error *err) {
+    static const char *const names[] = {[CACHE_USE] = "use", [CACHE_REFRESH] = "refresh", [CACHE_OFF] = "off"};
+    for (int i = CACHE_USE; i <= CACHE_OFF; i++) {
+        if (!pf_str_equal(text, pf_str_from_cstr(names[i]))) continue;
+        request->cache = (enum cache_use)i;
+        return PF_OK;
+    }
+    PF_FAIL(err, PF_INVALID, "cache '%.*s' is none of use, refresh, off", PF_STR_ARG(text));
+}
+
+static enum pf_code read_answer(pf_str text, struct query_request *request, struct pf_error *err) {
+    request->wants_redirect = pf_str_equal(text, PF_STR("redirect"));
+    if (request->wants_redirect || pf_str_equal(text, PF_STR("rows"))) return PF_OK;
+    PF_FAIL(err, PF_INVALID, "answer '%.*s' is none of rows, redirect", PF_STR_ARG(text));
+}
+
 static enum pf_code read_id(pf_str text, struct query_request *request, struct pf_error *err) {
     if (!is_query_id(text)) PF_FAIL(err, PF_INVALID, "id has 1 to 64 letters, digits, '-' and '_'");
     request->id = text;
@@ -55,9 +71,10 @@ static enum pf_code read_id(pf_str text, struct query_request *request, struct p
 static const struct field fields[] = {
     {"sql", read_sql, false},           {"route", read_route, false},      {"format", read_format, false},
     {"timeout_ms", read_timeout, true}, {"max_rows", read_max_rows, true}, {"id", read_id, false},
+    {"cache", read_cache, false},       {"answer", read_answer, false},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };
-#define FIELD_NAMES "sql, route, format, timeout_ms, max_rows, id"
+#define FIELD_NAMES "sql, route, format, timeout_ms, max_rows, id, cache, answer"
 
 bool is_query_id(pf_str id) {
     for (size_t i = 0; i < id.len; i++) {

@@ -6,7 +6,11 @@
 #include "api/formats.h"
 #include "net/net.h"
 
+enum cache_use { CACHE_BY_ROUTE, CACHE_USE, CACHE_REFRESH, CACHE_OFF };
+
 struct query_request {
+    enum cache_use cache; /* CACHE_BY_ROUTE: used unless a route was asked for */
+    bool wants_redirect;  /* to where the result is kept */
     pf_str sql, id;
     enum pf_route route;
     const struct result_format *format;

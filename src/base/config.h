@@ -79,6 +79,8 @@ enum pf_option_type {
     X(RUN_PATH)                                                                                                        \
     X(MAX_RUNNING)                                                                                                     \
     X(READ_ONLY)                                                                                                       \
+    X(RESULT_CACHE)                                                                                                    \
+    X(RESULT_CACHE_STALE)                                                                                              \
     X(MAX_REQUEST)                                                                                                     \
     X(ALLOW_ORIGIN)                                                                                                    \
     X(TIMEOUT)                                                                                                         \

@@ -102,6 +102,11 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
                                10000, "Queries that run at once; more wait in line, and many more are refused"},
     [PF_CONFIG_READ_ONLY] = {"read-only", 0, PF_OPTION_BOOL, "no", "", PF_FOR_SERVE | PF_FOR_SQL, false, 0, 1,
                              "Refuse statements that change something"},
+    [PF_CONFIG_RESULT_CACHE] = {"result-cache", 0, PF_OPTION_BYTES, "64MiB", "BYTES", PF_FOR_SERVE, false, 0, 0,
+                                "Memory for answers that are kept, so that they need not be computed again; 0: none"},
+    [PF_CONFIG_RESULT_CACHE_STALE] =
+        {"result-cache-stale", 0, PF_OPTION_DURATION, "0", "DURATION", PF_FOR_SERVE, false, 0, HOUR_MS,
+         "For kept answers tables are looked at that often only; 0: each time, so that none is ever out of date"},
     [PF_CONFIG_MAX_REQUEST] = {"max-request", 0, PF_OPTION_BYTES, "4MiB", "BYTES", PF_FOR_SERVE, false, KIB, 1024 * MIB,
                                "Largest body of a request"},
     [PF_CONFIG_ALLOW_ORIGIN] = {"allow-origin", 0, PF_OPTION_TEXT, "", "ORIGIN", PF_FOR_SERVE, false, 0, 0,

@@ -107,6 +107,10 @@ enum pf_code pf_catalog_load(struct pf_catalog *catalog, struct pf_table_id id, 
 /* The same, without looking for other spellings. */
 enum pf_code pf_catalog_load_exact(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
                                    struct pf_table **out_table, struct pf_error *err) PF_MUST_CHECK;
+/* Only where its metadata is: metadata_path of the current state, another one after each commit. Reads the pointer, looks
+ * for no other spellings. */
+enum pf_code pf_catalog_find_metadata(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                      pf_str *out_path, struct pf_error *err) PF_MUST_CHECK;
 /* The table's metadata as its writer wrote it, read from the store. PF_NOT_FOUND if the file is gone. */
 enum pf_code pf_catalog_read_metadata(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
                                       pf_str *out_json, struct pf_error *err) PF_MUST_CHECK;

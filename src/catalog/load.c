@@ -53,6 +53,15 @@ enum pf_code pf_catalog_load(struct pf_catalog *catalog, struct pf_table_id id, 
     return pf_catalog_load_exact(catalog, id, arena, out_table, err);
 }
 
+enum pf_code pf_catalog_find_metadata(struct pf_catalog *catalog, struct pf_table_id id, struct pf_arena *arena,
+                                      pf_str *out_path, struct pf_error *err) {
+    struct catalog_pointer pointer;
+    PF_TRY(catalog_check_id(&id, err));
+    PF_TRY(catalog_read_pointer(catalog, id, arena, &pointer, err));
+    *out_path = pointer.metadata_location;
+    return PF_OK;
+}
+
 /* ---- time travel ---- */
 
 static enum pf_code at(const struct pf_table *table, const struct pf_snapshot *snapshot, struct pf_arena *arena,

@@ -198,12 +198,24 @@ struct pf_statement {
     struct pf_table_name *tables; /* base tables named anywhere in it; names of CTEs may be among them */
     size_t table_count;
     pf_str functions_text; /* comma-separated lower-case function names that occur */
+    pf_str tree_json;      /* as DuckDB's parser has it; empty where JSON can't carry it */
 };
 
 /* Parses, binds nothing. PF_INVALID with DuckDB's message and position for a syntax error; PF_UNSUPPORTED for
  * several statements at once. */
 enum pf_code pf_session_parse(struct pf_session *session, pf_str sql, struct pf_arena *arena,
                               struct pf_statement *out_statement, struct pf_error *err) PF_MUST_CHECK;
+
+/* Whether a statement gives the same rows again as long as its tables stay as they are. */
+struct pf_repeatability {
+    pf_str reason;      /* why it may not; empty: it does */
+    pf_str fingerprint; /* the same for texts that differ in blanks and comments only */
+    pf_str *cte_names;  /* WITH names them: they need not be tables */
+    size_t cte_count;
+};
+/* Binds nothing: says no where it can't tell. Not about names that are no tables of ours. */
+enum pf_code pf_session_judge(struct pf_session *session, const struct pf_statement *statement, struct pf_arena *arena,
+                              struct pf_repeatability *out_verdict, struct pf_error *err) PF_MUST_CHECK;
 
 /* A table with AT (VERSION => …) or AT (TIMESTAMP => …): bytes of the statement. */
 struct pf_time_travel {

@@ -20,6 +20,7 @@ struct pf_engine {
         pthread_mutex_t mutex;
         duckdb_connection connection;
         struct planner_tables *tables;
+        pf_str steady_functions; /* judge.c; empty until they are asked for */
     } locked;
 };
 

@@ -269,6 +269,7 @@ static enum pf_code parse_statement(struct finder *finder, struct pf_session *se
     pf_json *root;
     if (pf_json_parse(answer, finder->arena, "statement", &root, err) != PF_OK) /* too deep for us */
         return read_other(finder, session, sql, err);
+    finder->statement->tree_json = answer;
     finder->statement->kind = is_show(root) ? PF_STATEMENT_SHOW : PF_STATEMENT_SELECT;
     finder->statement->kind_text = upper(finder->arena, leading_word(sql));
     walk(finder, root);

@@ -112,13 +112,20 @@ static enum pf_code fetch_table(struct pf_query *query, const struct scan_column
 
 /* ---- defining ---- */
 
-static struct defined_view *find_view_locked(struct pf_stack *stack, const struct lake_table *lake) {
+/* Tables whose names differ in case only have one view, as DuckDB sees it. */
+static struct defined_view *find_view_locked(const struct pf_stack *stack, const struct lake_table *lake) {
     for (size_t i = 0; i < stack->view_count; i++) {
         struct defined_view *view = &stack->views[i];
-        bool is_it = pf_str_equal(view->space, lake->table->id.space) && pf_str_equal(view->name, lake->view_name);
+        bool is_it =
+            pf_str_equal_nocase(view->space, lake->table->id.space) && pf_str_equal_nocase(view->name, lake->view_name);
         if (is_it) return view;
     }
     return NULL;
+}
+
+uint64_t local_view_change_locked(const struct pf_stack *stack, const struct lake_table *lake) {
+    const struct defined_view *view = find_view_locked(stack, lake);
+    return view ? view->change : 0;
 }
 
 /* `mark` says what the view shows: two with the same mark are the same. */
@@ -132,12 +139,15 @@ static enum pf_code define_locked(struct pf_stack *stack, const struct lake_tabl
         view->name = pf_arena_str(stack->arena, lake->view_name);
     }
     view->mark = pf_arena_str(stack->arena, mark);
+    *lake->view_change = view->change = ++stack->view_change;
     return PF_OK;
 }
 
 static bool is_defined_locked(struct pf_stack *stack, const struct lake_table *lake, pf_str mark) {
     const struct defined_view *view = find_view_locked(stack, lake);
-    return view && pf_str_equal(view->mark, mark);
+    bool is_defined = view && pf_str_equal(view->mark, mark);
+    if (is_defined) *lake->view_change = view->change;
+    return is_defined;
 }
 
 static enum pf_code define_over_files_locked(struct pf_stack *stack, const struct lake_table *lake,

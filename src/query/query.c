@@ -8,6 +8,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "query/choose_route.h"
+#include "query/keep_result.h"
 #include "query/query_log.h"
 #include "query/resume.h"
 #include "query/statement.h"
@@ -76,6 +77,7 @@ enum pf_code query_parse(struct pf_query *query, struct pf_error *err) {
     PF_TRY(pf_session_open(query->stack->planner_engine, &session, err));
     enum pf_code code = time_travel_rewrite(query->stack, session, query->arena, &query->sql, err);
     if (code == PF_OK) code = pf_session_parse(session, query->sql, query->arena, &query->bound, err);
+    if (code == PF_OK) code = keep_result_judge(query, session, &query->bound, err);
     pf_session_close(session);
     PF_TRY(code);
     qualify_system_tables(query, &query->bound);
@@ -258,7 +260,9 @@ static enum pf_code explain(struct pf_query *query, struct pf_error *err) {
     pf_buf_init(&text, MAX_EXPLAIN_BYTES);
     enum pf_code code = PF_OK;
     if (query->explain == EXPLAIN_PLAN) {
+        keep_result_explain(query, true, &text);
         code = explain_plan(query, &text, err);
+        if (code == PF_OK) keep_result_explain(query, false, &text);
     } else {
         code = run(query, err);
         if (code == PF_OK) code = drain(query, err);
@@ -294,8 +298,11 @@ static enum pf_code start_once(struct pf_query *query, struct pf_error *err) {
     bool all = query->bound.kind == PF_STATEMENT_SHOW;
     query->tables = (struct lake_tables){0};
     PF_TRY(resolve_tables(query->stack, &query->bound, all, query->arena, &query->tables, err));
+    keep_result_name(query, &query->bound);
+    if (keep_result_take(query)) return PF_OK;
     PF_TRY(query_choose_route(query, err));
     enum pf_code code = query->explain == EXPLAIN_NOT ? run(query, err) : explain(query, err);
+    if (code == PF_OK) keep_result_check_views(query);
     return name_tables(query, code, err);
 }
 
@@ -342,6 +349,8 @@ static struct pf_query *new_query(struct pf_stack *stack, const struct pf_query_
     query->sql = pf_arena_str(arena, options->sql);
     query->asked = options->route;
     query->max_rows = options->max_rows;
+    query->result_format = options->result_format;
+    query->refreshes_result = options->refreshes_result;
     query->running.client = pf_arena_str(arena, options->client);
     query->running.coordinator_id = stack->coordinator_id;
     query->running.id = options->id.len ? pf_arena_str(arena, options->id) : pf_id_ulid(arena);
@@ -478,6 +487,11 @@ enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk *
         *out_chunk = NULL;
         return PF_OK;
     }
+    if (!query->rows) { /* answered by a result that was kept */
+        end(query, PF_OK, NULL);
+        *out_chunk = NULL;
+        return PF_OK;
+    }
     enum pf_code code = running_check(&query->running, err);
     if (code == PF_OK) code = take_chunk(query, &chunk, err);
     if (code == PF_OK && chunk) {
@@ -511,6 +525,7 @@ struct pf_query *pf_query_free(struct pf_query *query) {
         if (query->session) pf_session_interrupt(query->session);
         end(query, code, &err);
     }
+    pf_result_release(query->kept_result);
     pf_arena_free(query->arena);
     return NULL;
 }

@@ -16,7 +16,15 @@
 struct pf_stack;
 struct pf_query;
 
-enum pf_route { PF_ROUTE_AUTO, PF_ROUTE_LOCAL, PF_ROUTE_FLEET, PF_ROUTE_MONOSTORE, PF_ROUTE_ATHENA, PF_ROUTE_METADATA };
+enum pf_route {
+    PF_ROUTE_AUTO,
+    PF_ROUTE_LOCAL,
+    PF_ROUTE_FLEET,
+    PF_ROUTE_MONOSTORE,
+    PF_ROUTE_ATHENA,
+    PF_ROUTE_METADATA,
+    PF_ROUTE_CACHE
+};
 const char *pf_route_name(enum pf_route route); /* "fleet" */
 bool pf_route_from(pf_str name, enum pf_route *out_route);
 
@@ -51,6 +59,8 @@ struct pf_stack_options {
     bool takes_over;         /* finishes queries whose coordinator died; needs a redis_url */
     bool is_read_only;       /* statements that change something are refused */
     const struct pf_statement_handler *statements; /* that change something; NULL: only queries are run */
+    int64_t result_cache_bytes; /* memory for results that are kept; 0: none are */
+    int64_t result_cache_stale_ms; /* how old may be what it knows of a table's state; 0: it looks each time */
 };
 void pf_stack_default_options(struct pf_stack_options *options);
 
@@ -62,11 +72,14 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack);
 struct pf_query_options {
     pf_str sql;
     enum pf_route route;
-    int64_t timeout_ms; /* 0: the stack's default */
-    int64_t max_rows;   /* 0: no limit */
-    pf_str id;          /* empty: a new one */
-    pf_str client;      /* who asks: when many wait, clients take turns; for the query log */
-    pf_str user;        /* for the query log; may be empty */
+    int64_t timeout_ms;        /* 0: the stack's default */
+    int64_t max_rows;          /* 0: no limit */
+    pf_str id;                 /* empty: a new one */
+    pf_str client;             /* who asks: when many wait, clients take turns; for the query log */
+    pf_str user;               /* for the query log; may be empty */
+    const char *result_format; /* a kept result may be the answer, and it is kept, as bytes of that format (one of
+                                  PF_RESULT_FORMATS, a literal); NULL: neither */
+    bool refreshes_result;     /* kept anew: one that is there is not the answer */
 };
 
 /* Plans and starts. EXPLAIN and EXPLAIN ANALYZE are statements like others: their rows are lines of text. */
@@ -116,6 +129,51 @@ void pf_query_get_stats(const struct pf_query *query, struct pf_query_stats *out
 enum pf_code pf_query_open_result(struct pf_stack *stack, pf_str query_id, const struct pf_query_options *options,
                                   struct pf_query **out_query, struct pf_error *err) PF_MUST_CHECK;
 struct pf_query *pf_query_free(struct pf_query *query); /* NULL is fine; cancels what still runs */
+
+/* ---- results that are kept ----
+ *
+ * The bytes of whole answers, by a hash of the statement and of the state of every table that it reads: none is ever out
+ * of date. In memory, within a budget; the longest unused go first. docs/result_cache.md says what is kept. */
+#define PF_RESULT_FORMATS                                                                                              \
+    { "json", "ndjson", "csv" }
+#define PF_CACHE_REASON "the answer was kept, and no table that it reads has changed"
+
+struct pf_result; /* immutable, counted */
+struct pf_result_facts {
+    pf_str hash; /* 64 hexadecimal digits */
+    pf_str bytes;
+    int64_t row_count;
+};
+void pf_result_get_facts(const struct pf_result *result, struct pf_result_facts *out_facts);
+struct pf_result *pf_result_release(struct pf_result *result); /* NULL is fine. Returns NULL */
+
+/* The answer to a statement that was answered before, without planning anything: reads the pointers of its tables.
+ * NULL: not there, ask pf_query_start. A result that is found has its record and its row in the log.
+ * `arena` is for scratch. */
+struct pf_result *pf_stack_find_result(struct pf_stack *stack, const struct pf_query_options *options,
+                                       struct pf_arena *arena);
+/* NULL: not there (any more). */
+struct pf_result *pf_stack_result_at(struct pf_stack *stack, pf_str hash, const char *format);
+/* After pf_query_start: the answer, if it was found after all; the query has no rows then. NULL: it has. */
+struct pf_result *pf_query_take_result(struct pf_query *query);
+/* What its result is kept by; empty, with the reason, if it isn't. */
+pf_str pf_query_result_hash(const struct pf_query *query, pf_str *out_reason);
+
+/* A result on its way into the cache. All of these take NULL. */
+struct pf_result_draft;
+struct pf_result_draft *pf_query_draft_result(struct pf_query *query);              /* NULL: not to be kept */
+size_t pf_result_room(const struct pf_result_draft *draft);                         /* bytes that it may still get */
+void pf_result_add(struct pf_result_draft *draft, pf_str bytes);                    /* gives up when it is too large */
+struct pf_result *pf_result_keep(struct pf_result_draft *draft, int64_t row_count); /* NULL: it was too large */
+struct pf_result_draft *pf_result_abandon(struct pf_result_draft *draft);
+
+struct pf_result_counters {
+    int64_t limit_bytes, size_bytes, results;
+    int64_t hits, misses, unkeepable, kept, evicted, too_large;
+    int64_t unlogged; /* hits without a row in the query log: there were too many a second */
+};
+/* False: there is no cache. `out_counters` may be NULL. */
+bool pf_stack_count_results(struct pf_stack *stack, struct pf_result_counters *out_counters);
 
 /* The record of a query as JSON: {"query_id","state":"planning|running|done|failed|cancelled","route","reason","sql",
  * "started","elapsed_ms","rows","stages":[{"id","title","exchange","tasks","done","rows","bytes","ms"}],"error":{...}}.

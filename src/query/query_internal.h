@@ -19,6 +19,8 @@ struct pf_fleet;
 struct pf_fragment;
 struct pf_redis;
 struct pf_sync;
+struct result_cache;
+struct result_hits;
 
 enum {
     MAX_ATTEMPTS = 3,        /* of one task */
@@ -83,6 +85,7 @@ struct finished_record {
 
 struct defined_view {
     pf_str space, name, mark;
+    uint64_t change; /* number of its last definition */
 };
 
 struct pf_stack {
@@ -113,9 +116,12 @@ struct pf_stack {
     pf_str worker_event;
     size_t view_count, view_capacity; /* of the local engine */
     struct defined_view *views;
+    uint64_t view_change; /* number of the last definition of any */
 
-    struct query_log *log; /* NULL: nothing is logged */
-    struct kept *kept;     /* results of queries that were taken over: resume.c */
+    struct query_log *log;        /* NULL: nothing is logged */
+    struct kept *kept;            /* results of queries that were taken over: resume.c */
+    struct result_cache *results; /* NULL: none are kept */
+    struct result_hits *hits;     /* with it */
     pthread_t keeper, tender;
     bool has_keeper, has_tender;
     pthread_cond_t changed; /* a query was admitted or ended; the stack is closing */
@@ -175,6 +181,7 @@ struct lake_table {
     pf_str *column_names, *column_types; /* of `schema` */
     size_t column_count;
     pf_str tail_sql; /* SELECT of rows that are not in its files yet; empty: none. Such tables are read here only. */
+    uint64_t *view_change; /* number of its view's definition when the query had it defined */
 };
 
 struct lake_tables {
@@ -221,7 +228,12 @@ struct pf_query {
     struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
     bool is_over, is_select;
     struct pf_statement bound;    /* of the statement, or of the SELECT inside of it */
-    struct pf_cache_hold **holds; /* what its statements here read */
+    const char *result_format; /* as in the options */
+    bool refreshes_result;
+    struct pf_repeatability verdict;
+    pf_str result_hash, result_reason; /* one of them; keep_result.c */
+    struct pf_result *kept_result;     /* the answer, if it was there */
+    struct pf_cache_hold **holds;      /* what its statements here read */
     size_t hold_count, hold_capacity;
 };
 
@@ -235,6 +247,8 @@ enum pf_code query_show_lines(struct pf_query *query, pf_str text, struct pf_err
 
 /* local_views.c: the tables of the query as views of the local engine; what they need is fetched. */
 enum pf_code define_local_views(struct pf_query *query, struct pf_error *err) PF_MUST_CHECK;
+/* Number of the definition of a table's view; 0: there is none. With start_mutex. */
+uint64_t local_view_change_locked(const struct pf_stack *stack, const struct lake_table *lake);
 
 /* A name that the catalog does not know (any more): the engines forget the table, too. */
 enum pf_code forget_views(struct pf_stack *stack, struct pf_table_id id, struct pf_error *err) PF_MUST_CHECK;

@@ -100,6 +100,7 @@ static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, boo
         lake.totals.is_exact = false;
     }
     tables->size_bytes += lake.totals.size_bytes;
+    lake.view_change = PF_ARENA_NEW(arena, uint64_t);
     PF_ARENA_PUSH(arena, tables->items, tables->count, *capacity) = lake;
     return PF_OK;
 }

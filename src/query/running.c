@@ -2,6 +2,7 @@
 /* The list of queries of this process: who is admitted, how far each is, and the records of those that ended. */
 #include "query/query_internal.h"
 #include "query/query_log.h"
+#include "query/result_hits.h"
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -348,6 +349,7 @@ enum pf_code pf_stack_query_record(struct pf_stack *stack, pf_str query_id, stru
     pf_str json = find_record_locked(stack, query_id, arena);
     struct pf_sync *sync = stack->locked.sync;
     pthread_mutex_unlock(&stack->locked.mutex);
+    if (!json.len && stack->hits) json = result_hits_record(stack, query_id, arena);
     if (json.len) {
         *out_json = json;
         return PF_OK;

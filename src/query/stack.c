@@ -13,6 +13,8 @@
 #include "fleet/fleet.h"
 #include "planner/planner.h"
 #include "query/deleted_rows.h"
+#include "query/result_cache.h"
+#include "query/result_hits.h"
 #include "query/resume.h"
 #include "query/store_event.h"
 #include "query/store_slices.h"
@@ -40,8 +42,8 @@ static const int64_t MIN_TMPFS_BYTES = 256 << 20;
 #define FRAGMENT_DISABLED_OPTIMIZERS "join_order"
 
 const char *pf_route_name(enum pf_route route) {
-    static const char *const names[] = {"auto", "local", "fleet", "monostore", "athena", "metadata"};
-    return route <= PF_ROUTE_METADATA ? names[route] : "unknown";
+    static const char *const names[] = {"auto", "local", "fleet", "monostore", "athena", "metadata", "cache"};
+    return route <= PF_ROUTE_CACHE ? names[route] : "unknown";
 }
 
 bool pf_route_from(pf_str name, enum pf_route *out_route) {
@@ -245,6 +247,10 @@ static enum pf_code open_parts(struct pf_stack *stack, struct pf_error *err) {
     PF_TRY(pf_cache_open(stack->store, &cache, &stack->cache, err));
     PF_TRY(choose_exchange(stack, err));
     if (stack->options.has_query_log) PF_TRY(query_log_open(stack, err));
+    if (stack->options.result_cache_bytes > 0) {
+        stack->results = result_cache_new(stack->options.result_cache_bytes, stack->options.result_cache_stale_ms);
+        stack->hits = result_hits_new();
+    }
     return keeper_start(stack, err);
 }
 
@@ -282,6 +288,8 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack) {
     keeper_stop(stack);
     wait_for_queries(stack);
     query_log_close(stack);
+    result_cache_free(stack->results);
+    result_hits_free(stack->hits);
     pf_fleet_close(stack->fleet);
     pf_sync_close(stack->sync);
     pf_redis_stop(stack->redis);

@@ -31,6 +31,8 @@ static enum pf_code open_service(const struct pf_config *config, struct service 
     stack_options_from(config, &options);
     options.takes_over = options.redis_url.len > 0;
     options.has_query_log = !pf_str_equal(pf_config_text(config, PF_CONFIG_QUERY_LOG), PF_STR("off"));
+    options.result_cache_bytes = pf_config_number(config, PF_CONFIG_RESULT_CACHE);
+    options.result_cache_stale_ms = pf_config_number(config, PF_CONFIG_RESULT_CACHE_STALE);
     PF_TRY(pf_stack_open(&options, &service->stack, err));
     service->api = pf_api_new(&(struct pf_api_options){
         .stack = service->stack,

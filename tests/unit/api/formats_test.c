@@ -20,6 +20,7 @@ static pf_str written(struct pf_test *test, const char *format, const char *sql)
     CHECK_OK(pf_session_query(session, pf_str_from_cstr(sql), &rows, &test->err));
     const struct pf_column *columns = pf_rows_columns(rows, &count);
     begin_result(&writer, find_format(pf_str_from_cstr(format)), columns, count, PF_STR("q1"), test->arena);
+    writer.format->head(&writer, &out);
     writer.format->begin(&writer, &out);
     for (;;) {
         CHECK_OK(pf_rows_next(rows, &chunk, &test->err));
@@ -29,7 +30,8 @@ static pf_str written(struct pf_test *test, const char *format, const char *sql)
             writer.row_count++;
         }
     }
-    writer.format->end(&writer, &stats, &out);
+    writer.format->finish(&writer, &out);
+    writer.format->tail(&writer, &stats, &out);
     pf_str text = pf_arena_str(test->arena, pf_buf_view(&out));
     pf_buf_clear(&out);
     pf_rows_close(rows);
@@ -90,6 +92,7 @@ TEST(keeps_json_valid_with_no_rows_and_with_a_late_error) {
     struct pf_buf out;
     pf_buf_init(&out, 1 << 16);
     begin_result(&writer, find_format(PF_STR("json")), NULL, 0, PF_STR("q1"), test->arena);
+    writer.format->head(&writer, &out);
     writer.format->begin(&writer, &out);
     CHECK_TRUE(writer.format->fail(&writer, PF_STR("{\"code\":\"REMOTE\"}"), &out));
     CHECK_OK(pf_json_parse(pf_buf_view(&out), test->arena, "failed", &root, &test->err));

@@ -32,6 +32,29 @@ TEST(reads_sql_from_a_plain_body) {
     CHECK_FALSE(can_read_body(&http));
 }
 
+TEST(reads_how_the_result_cache_is_used) {
+    static const struct {
+        const char *target;
+        enum cache_use cache;
+        bool wants_redirect;
+    } cases[] = {{"/v1/query?sql=a", CACHE_BY_ROUTE, false},
+                 {"/v1/query?sql=a&cache=use&answer=redirect", CACHE_USE, true},
+                 {"/v1/query?sql=a&cache=refresh&answer=rows", CACHE_REFRESH, false},
+                 {"/v1/query?sql=a&cache=off", CACHE_OFF, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pf_http_request http = get(test, cases[i].target);
+        struct query_request request = {0};
+        CHECK_OK(read_query_url(&http, &request, &test->err));
+        CHECK_INT(request.cache, cases[i].cache);
+        CHECK_INT(request.wants_redirect, cases[i].wants_redirect);
+    }
+    struct query_request request = {0};
+    struct pf_http_request http = get(test, "/v1/query?sql=a&cache=no");
+    CHECK_FAILS(read_query_url(&http, &request, &test->err), PF_INVALID, "use, refresh, off");
+    http = get(test, "/v1/query?sql=a&answer=303");
+    CHECK_FAILS(read_query_url(&http, &request, &test->err), PF_INVALID, "rows, redirect");
+}
+
 TEST(reads_options_of_a_plain_body_from_the_query_string) {
     struct pf_http_request http = post(test, NULL, "SELECT 1");
     struct query_request request = {.route = PF_ROUTE_AUTO};
