@@ -487,7 +487,7 @@ enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk *
         *out_chunk = NULL;
         return PF_OK;
     }
-    if (!query->rows) { /* answered by a result that was kept */
+    if (query->route == PF_ROUTE_CACHE) {
         end(query, PF_OK, NULL);
         *out_chunk = NULL;
         return PF_OK;

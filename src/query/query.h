@@ -59,7 +59,7 @@ struct pf_stack_options {
     bool takes_over;         /* finishes queries whose coordinator died; needs a redis_url */
     bool is_read_only;       /* statements that change something are refused */
     const struct pf_statement_handler *statements; /* that change something; NULL: only queries are run */
-    int64_t result_cache_bytes; /* memory for results that are kept; 0: none are */
+    int64_t result_cache_bytes;                    /* memory for results that are kept; 0: none are */
     int64_t result_cache_stale_ms; /* how old may be what it knows of a table's state; 0: it looks each time */
 };
 void pf_stack_default_options(struct pf_stack_options *options);

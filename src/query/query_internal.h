@@ -227,7 +227,7 @@ struct pf_query {
     struct pf_column *columns;
     struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
     bool is_over, is_select;
-    struct pf_statement bound;    /* of the statement, or of the SELECT inside of it */
+    struct pf_statement bound; /* of the statement, or of the SELECT inside of it */
     const char *result_format; /* as in the options */
     bool refreshes_result;
     struct pf_repeatability verdict;
