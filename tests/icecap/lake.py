@@ -6,6 +6,7 @@ import re
 import duckdb
 from harness.cases import check
 from harness.environment import extension_path
+from harness.objects import iceberg_properties, let_duckdb_read
 from harness.stack import QueryError
 
 TABLE_CLAUSES = re.compile(r"\b(PARTITIONED BY|SORTED BY|WITH)\s*\((?:[^()]|\([^()]*\))*\)", re.IGNORECASE)
@@ -18,6 +19,7 @@ class Lake:
         self.judge = duckdb.connect(config={"allow_unsigned_extensions": "true"})
         for name in ("avro", "httpfs", "iceberg"):
             self.judge.execute(f"LOAD '{extension_path(name)}'")
+        let_duckdb_read(self.judge)
         self.judge.execute(
             f"ATTACH '' AS lake (TYPE iceberg, ENDPOINT '{self.uri}', AUTHORIZATION_TYPE 'none', DEFAULT_SCHEMA 'main')"
         )
@@ -48,7 +50,7 @@ class Lake:
     def catalog(self):
         from pyiceberg.catalog import load_catalog
 
-        return load_catalog("ours", type="rest", uri=self.uri)
+        return load_catalog("ours", type="rest", uri=self.uri, **iceberg_properties())
 
     def table(self, name):
         return self.catalog().load_table(name if "." in name else f"main.{name}")
@@ -79,8 +81,7 @@ class Lake:
 
     def data_files(self, name):
         """Every file below the table's data folder."""
-        folder = self.stack.table_folder(name) / "data"
-        return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+        return self.stack.paths(f"{self.stack.table_key(name)}/data/**/*")
 
     def listed_files(self, name):
         return sorted(file.file.file_path.removeprefix("file://") for file in self.table(name).scan().plan_files())
