@@ -102,7 +102,8 @@ struct pf_list_entry {
 };
 
 /* A view of one vector; valid until the chunk it came from is replaced.
- * LIST and MAP: data is pf_list_entry, children[0] the elements (MAP: a STRUCT of key and value).
+ * LIST and MAP: data is pf_list_entry, children[0] the elements (MAP: a STRUCT of key and value); where every row is
+ * NULL there are no elements to be seen.
  * ARRAY: children[0] holds rows * value_count elements. STRUCT: one child a field. UNION: children[0] is the tag
  * (UTINYINT), then the members. */
 struct pf_vec {

@@ -89,6 +89,8 @@ static bool tells_of_full_disk(pf_str text) {
 
 static enum pf_code code_of(pf_str text) {
     enum pf_code code = PF_BUG;
+    /* Another statement broke this instance: its own error was an internal one. A new instance will do. */
+    if (has_part(text, "database has been invalidated because of a previous fatal error")) return PF_REMOTE;
     for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++)
         if (pf_str_starts_with(text, pf_str_from_cstr(TYPES[i].prefix))) {
             code = TYPES[i].code;

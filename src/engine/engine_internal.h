@@ -16,7 +16,8 @@ struct pf_engine {
     struct pf_arena *arena; /* descriptions of registered functions */
     duckdb_database database;
     bool is_locked, is_planner;
-    struct { /* under `mutex`: our own connection, the tables and views it made */
+    pthread_mutex_t range_join_mutex; /* held while a statement with an outer join is prepared: range_joins.c */
+    struct {                          /* under `mutex`: our own connection, the tables and views it made */
         pthread_mutex_t mutex;
         duckdb_connection connection;
         struct planner_tables *tables;
@@ -43,6 +44,8 @@ enum { ENGINE_ERROR_TEXT_BYTES = 1200 };
 
 /* Runs statements on a connection, drops rows. */
 enum pf_code connection_run(duckdb_connection connection, pf_str sql, struct pf_error *err) PF_MUST_CHECK;
+/* Runs what is pending to its end, drops rows. */
+enum pf_code pending_run(duckdb_pending_result pending, struct pf_error *err) PF_MUST_CHECK;
 /* Calls SQL whose only parameter is a text and whose answer is one text. */
 enum pf_code connection_ask(duckdb_connection connection, const char *sql, pf_str parameter, struct pf_arena *arena,
                             pf_str *out_text, struct pf_error *err) PF_MUST_CHECK;
@@ -64,6 +67,13 @@ enum pf_code sql_check_allowed(pf_str sql, struct pf_error *err) PF_MUST_CHECK;
 /* "name" with quotes doubled. */
 void sql_put_name(struct pf_buf *out, pf_str name);
 void sql_put_string(struct pf_buf *out, pf_str text);
+
+/* ---- range_joins.c ---- */
+
+/* Around preparing a statement and making it pending: no IE join will keep rows without a partner. False: the statement
+ * needs no such care. */
+bool range_joins_begin_prepare(struct pf_session *session, pf_str sql);
+void range_joins_end_prepare(struct pf_session *session, bool has_begun);
 
 /* ---- types (types.c, type_text.c) ---- */
 

@@ -11,7 +11,8 @@
 /* Sessions still set these: they change how a session shows things, not what it may reach. */
 #define UNLOCKED_CONFIGS                                                                                               \
     "['TimeZone','Calendar','explain_output','enable_progress_bar','enable_progress_bar_print','progress_bar_time',"   \
-    "'streaming_buffer_size','default_null_order','default_order','search_path','schema']"
+    "'streaming_buffer_size','default_null_order','default_order','search_path','schema',"                             \
+    "'merge_join_threshold']"
 
 /* json_serialize_plan fails with the first (its column bindings are resolved too early in DuckDB 1.5); the second puts
  * internal functions into plans. */
@@ -132,6 +133,7 @@ enum pf_code pf_engine_open(const struct pf_engine_options *options, struct pf_e
     engine->is_locked = options->is_locked;
     engine->is_planner = options->is_planner;
     pthread_mutex_init(&engine->locked.mutex, NULL);
+    pthread_mutex_init(&engine->range_join_mutex, NULL);
     enum pf_code code = open_parts(engine, options, err);
     if (code != PF_OK) {
         pf_engine_close(engine);
@@ -147,6 +149,7 @@ struct pf_engine *pf_engine_close(struct pf_engine *engine) {
     if (engine->database) duckdb_close(&engine->database);
     tables_free(engine->locked.tables);
     pthread_mutex_destroy(&engine->locked.mutex);
+    pthread_mutex_destroy(&engine->range_join_mutex);
     pf_arena_free(engine->arena);
     free(engine);
     return NULL;

@@ -22,25 +22,34 @@ struct pf_rows {
     bool is_finished;
 };
 
-static enum pf_code run_first(struct pf_rows *rows, duckdb_connection connection, idx_t index, struct pf_error *err) {
+/* A statement that is not the last: to its end. */
+static enum pf_code run_first(struct pf_rows *rows, pf_str sql, duckdb_connection connection, idx_t index,
+                              struct pf_error *err) {
     duckdb_prepared_statement statement = NULL;
-    duckdb_result result;
-    memset(&result, 0, sizeof result);
+    duckdb_pending_result pending = NULL;
     enum pf_code code = PF_OK;
+    bool is_guarded = range_joins_begin_prepare(rows->session, sql);
     if (duckdb_prepare_extracted_statement(connection, rows->extracted, index, &statement) != DuckDBSuccess)
         code = engine_error_from_text(duckdb_prepare_error(statement), err);
-    else if (duckdb_execute_prepared(statement, &result) != DuckDBSuccess)
-        code = engine_error_from_text(duckdb_result_error(&result), err);
-    duckdb_destroy_result(&result);
+    else if (duckdb_pending_prepared(statement, &pending) != DuckDBSuccess)
+        code = engine_error_from_text(duckdb_pending_error(pending), err);
+    range_joins_end_prepare(rows->session, is_guarded);
+    if (code == PF_OK) code = pending_run(pending, err);
+    duckdb_destroy_pending(&pending);
     duckdb_destroy_prepare(&statement);
     return code;
 }
 
-static enum pf_code start_last(struct pf_rows *rows, duckdb_connection connection, idx_t index, struct pf_error *err) {
+static enum pf_code prepare_last(struct pf_rows *rows, duckdb_connection connection, idx_t index,
+                                 struct pf_error *err) {
     if (duckdb_prepare_extracted_statement(connection, rows->extracted, index, &rows->statement) != DuckDBSuccess)
         return engine_error_from_text(duckdb_prepare_error(rows->statement), err);
     if (duckdb_pending_prepared_streaming(rows->statement, &rows->pending) != DuckDBSuccess)
         return engine_error_from_text(duckdb_pending_error(rows->pending), err);
+    return PF_OK;
+}
+
+static enum pf_code start_last(struct pf_rows *rows, struct pf_error *err) {
     if (duckdb_execute_pending(rows->pending, &rows->result) != DuckDBSuccess) {
         const char *message = duckdb_result_error(&rows->result);
         return engine_error_from_text(message ? message : duckdb_pending_error(rows->pending), err);
@@ -59,8 +68,11 @@ static enum pf_code start(struct pf_rows *rows, pf_str sql, struct pf_error *err
     if (count > 1 && sql_count_statements(sql) > 1)
         PF_FAIL(err, PF_UNSUPPORTED, "several statements at once (%llu): send them one by one",
                 (unsigned long long)count);
-    for (idx_t i = 0; i + 1 < count; i++) PF_TRY(run_first(rows, connection, i, err));
-    return start_last(rows, connection, count - 1, err);
+    for (idx_t i = 0; i + 1 < count; i++) PF_TRY(run_first(rows, sql, connection, i, err));
+    bool is_guarded = range_joins_begin_prepare(rows->session, sql);
+    enum pf_code code = prepare_last(rows, connection, count - 1, err);
+    range_joins_end_prepare(rows->session, is_guarded);
+    return code == PF_OK ? start_last(rows, err) : code;
 }
 
 static enum pf_code read_columns(struct pf_rows *rows, struct pf_error *err) {

@@ -93,10 +93,37 @@ struct pf_session *pf_session_close(struct pf_session *session) {
     return NULL;
 }
 
+enum pf_code pending_run(duckdb_pending_result pending, struct pf_error *err) {
+    duckdb_result result;
+    memset(&result, 0, sizeof result);
+    enum pf_code code = PF_OK;
+    if (duckdb_execute_pending(pending, &result) != DuckDBSuccess) {
+        const char *message = duckdb_result_error(&result);
+        code = engine_error_from_text(message ? message : duckdb_pending_error(pending), err);
+    }
+    duckdb_destroy_result(&result);
+    return code;
+}
+
 enum pf_code pf_session_run(struct pf_session *session, pf_str sql, struct pf_error *err) {
     assert(!session->rows);
     if (session->engine->is_locked) PF_TRY(sql_check_allowed(sql, err));
-    return connection_run(session->connection, sql, err);
+    if (sql_count_statements(sql) != 1 || !range_joins_begin_prepare(session, sql))
+        return connection_run(session->connection, sql, err);
+    struct pf_arena *arena = pf_arena_new(NULL, "run");
+    duckdb_prepared_statement statement = NULL;
+    duckdb_pending_result pending = NULL;
+    enum pf_code code = PF_OK;
+    if (duckdb_prepare(session->connection, pf_arena_cstr(arena, sql), &statement) != DuckDBSuccess)
+        code = engine_error_from_text(duckdb_prepare_error(statement), err);
+    else if (duckdb_pending_prepared(statement, &pending) != DuckDBSuccess)
+        code = engine_error_from_text(duckdb_pending_error(pending), err);
+    range_joins_end_prepare(session, true);
+    if (code == PF_OK) code = pending_run(pending, err);
+    duckdb_destroy_pending(&pending);
+    duckdb_destroy_prepare(&statement);
+    pf_arena_free(arena);
+    return code;
 }
 
 void pf_session_interrupt(struct pf_session *session) {

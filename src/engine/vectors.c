@@ -36,6 +36,21 @@ void vec_prepare(struct pf_vec *vec, const struct pf_type *type, struct pf_arena
     for (uint32_t i = 0; i < vec->child_count; i++) vec_prepare(&vec->children[i], child_type(type, i), arena);
 }
 
+static bool has_valid_row(const struct pf_vec *vec) {
+    if (!vec->validity) return vec->size > 0;
+    uint64_t full_words = vec->size / 64, rest = vec->size % 64;
+    for (uint64_t i = 0; i < full_words; i++)
+        if (vec->validity[i]) return true;
+    return rest && vec->validity[full_words] & (((uint64_t)1 << rest) - 1);
+}
+
+static void view_nothing(struct pf_vec *vec) {
+    vec->data = NULL;
+    vec->validity = NULL;
+    vec->size = 0;
+    for (uint32_t i = 0; i < vec->child_count; i++) view_nothing(&vec->children[i]);
+}
+
 void vec_view(struct pf_vec *vec, duckdb_vector vector, uint64_t size) {
     const struct pf_type *type = vec->type;
     vec->size = size;
@@ -44,7 +59,14 @@ void vec_view(struct pf_vec *vec, duckdb_vector vector, uint64_t size) {
                     ? NULL
                     : duckdb_vector_get_data(vector);
     uint64_t child_size = size;
-    if (type->id == PF_TYPE_LIST || type->id == PF_TYPE_MAP) child_size = duckdb_list_vector_get_size(vector);
+    if (type->id == PF_TYPE_LIST || type->id == PF_TYPE_MAP) {
+        /* A constant NULL that DuckDB has flattened may have no buffer of elements, and asking for its size throws. */
+        if (!has_valid_row(vec)) {
+            view_nothing(&vec->children[0]);
+            return;
+        }
+        child_size = duckdb_list_vector_get_size(vector);
+    }
     if (type->id == PF_TYPE_ARRAY) child_size = size * type->value_count;
     for (uint32_t i = 0; i < vec->child_count; i++)
         vec_view(&vec->children[i], child_vector(type, vector, i), child_size);

@@ -215,8 +215,20 @@ static enum pf_code print_call(struct expr_printer *printer, const struct pf_exp
     return PF_OK;
 }
 
+/* Without the constants, which order nothing: printed as `(SELECT NULL)` they would not be equal to an argument, as
+ * DuckDB wants it of the keys of a DISTINCT aggregate. */
+static struct pf_sort *sorts_that_order(struct pf_arena *arena, const struct pf_expr *expr, uint32_t *out_count) {
+    struct pf_sort *sorts = PF_ARENA_ARRAY(arena, struct pf_sort, expr->sort_count);
+    *out_count = 0;
+    for (uint32_t i = 0; i < expr->sort_count; i++)
+        if (expr->sorts[i].expr->kind != PF_EXPR_CONSTANT) sorts[(*out_count)++] = expr->sorts[i];
+    return sorts;
+}
+
 enum pf_code print_aggregate(struct expr_printer *printer, const struct pf_expr *expr, struct pf_error *err) {
-    PF_TRY(print_call(printer, expr, expr->sorts, expr->sort_count, err));
+    uint32_t sort_count;
+    const struct pf_sort *sorts = sorts_that_order(printer->emitter->arena, expr, &sort_count);
+    PF_TRY(print_call(printer, expr, sorts, sort_count, err));
     return print_filter(printer, expr->filter, err);
 }
 

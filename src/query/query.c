@@ -386,7 +386,7 @@ static void end(struct pf_query *query, enum pf_code code, const struct pf_error
     query->is_over = true;
     query_close_rows(query);
     coordinate_clean_up(query, code);
-    if (code == PF_BUG) stack_replace_broken_engines(query->stack);
+    if (code == PF_BUG || code == PF_REMOTE) stack_replace_broken_engines(query->stack);
     if (!query->stats.wall_us) {
         query->stats.wall_us = (pf_clock_mono_ns() - query->running.started_mono_ns) / 1000;
     }

@@ -425,7 +425,7 @@ static enum pf_code work_on(struct pf_worker *worker, const struct pf_sync_claim
         code = PF_OK;
     } else {
         if (code == PF_NO_MEMORY) hot_columns_drop_all(worker->hot); /* the next try has all of it */
-        if (code == PF_BUG) worker->is_broken = pf_engine_is_broken(worker->engine);
+        if (code == PF_BUG || code == PF_REMOTE) worker->is_broken = pf_engine_is_broken(worker->engine);
         pf_log_failure(PF_LOG_WARN, "task failed", &failure);
         code = pf_sync_fail(worker->sync, claim, &failure, is_worth_another_try(code), err);
         if (code == PF_NOT_FOUND || code == PF_CANCELLED || code == PF_CONFLICT) code = PF_OK;

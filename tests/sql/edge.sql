@@ -354,3 +354,5 @@ SELECT count(DISTINCT (key, name)) AS n, list((key, name)) IS NULL AS l FROM (SE
 SELECT a.id, b.p IS NULL AS p, b.q IS NULL AS q FROM nulls a LEFT JOIN (SELECT id, (key, name) AS p, [(key, flag)] AS q FROM nulls WHERE id < -5) b ON a.id = b.id WHERE a.id < 4 ORDER BY 1;
 -- name: windows_that_nobody_reads
 SELECT b.id FROM (SELECT row_number() OVER (PARTITION BY q.name ORDER BY q.id) AS w0, rank() OVER (PARTITION BY q.key ORDER BY q.id) AS w1 FROM nulls q) a LEFT JOIN (SELECT id, flag FROM nulls WHERE id < 5) b ON b.flag;
+-- name: constant_keys_of_a_distinct_aggregate
+SELECT flag, string_agg(DISTINCT NULL::VARCHAR, ';' ORDER BY NULL::VARCHAR DESC) AS a, string_agg(DISTINCT name, ';' ORDER BY name DESC, 1) AS b, list(DISTINCT 'x' ORDER BY 'x') AS c, string_agg(DISTINCT key::VARCHAR, ',' ORDER BY key::VARCHAR NULLS FIRST) AS d FROM nulls GROUP BY flag;

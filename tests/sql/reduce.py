@@ -7,7 +7,7 @@ import copy
 import json
 import time
 
-from differ import TableData, TooHeavy, Undetermined
+from differ import PlainBroke, TableData, TooHeavy, Undetermined
 
 SQL_LIMIT_S, DATA_LIMIT_S = 60, 90
 # Lists of which items are dropped, parts that are set to nothing.
@@ -54,7 +54,7 @@ def same_kind(bench, sql, kind):
     """The difference, if there still is one of this kind."""
     try:
         difference, _ = bench.difference(sql)
-    except (TooHeavy, Undetermined):
+    except (PlainBroke, TooHeavy, Undetermined):
         return None
     return difference if difference and difference.kind == kind else None
 

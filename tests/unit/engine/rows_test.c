@@ -87,6 +87,27 @@ TEST_WITH_LIMIT(stops_a_stream_from_another_thread, 60) {
     pf_rows_close(rows);
 }
 
+/* Each of these ends the process, or makes the instance unusable, where DuckDB 1.5 chooses its IE join. */
+TEST(outer_joins_by_ranges_end_no_process) {
+    static const char *const OUTER[] = {
+        "SELECT count(*)::VARCHAR FROM (SELECT a.i FROM range(3000) a(i) LEFT JOIN range(3000) b(i) ON a.i BETWEEN b.i "
+        "+ 10000 AND b.i + 20000)",
+        "SELECT count(a.s)::VARCHAR || count(*) FROM (SELECT (range * 7) % 9000 AS i, {'x': range} AS s FROM "
+        "range(3000)) a RIGHT JOIN range(5000) b(i) ON a.i >= b.i + 10000 AND a.i < b.i + 20000",
+        "SELECT count(a.s)::VARCHAR || count(*) FROM (SELECT range AS i, {'x': range} AS s FROM range(3000)) a full "
+        "JOIN range(5000) b(i) ON a.i > b.i + 10000 AND a.i < b.i + 20000"};
+    static const char *const ANSWERS[] = {"3000", "05000", "30008000"};
+    struct pf_engine_options options = {.threads = 2, .is_locked = true};
+    struct bench *bench = bench_open(test, &options);
+    for (size_t i = 0; i < sizeof OUTER / sizeof *OUTER; i++) {
+        CHECK_STR(bench_ask(test, bench, OUTER[i], false), ANSWERS[i]);
+        CHECK_OK(pf_session_run(bench->session, pf_str_from_cstr(OUTER[i]), &test->err));
+    }
+    CHECK_TRUE(!pf_engine_is_broken(bench->engine));
+    /* Afterwards the setting is DuckDB's again. */
+    CHECK_STR(bench_ask(test, bench, "SELECT current_setting('merge_join_threshold')::VARCHAR", false), "1000");
+}
+
 TEST(keeps_duckdbs_message_and_gives_it_a_code) {
     static const struct {
         const char *sql;
