@@ -564,6 +564,16 @@ struct pf_commit {
         *expired_metadata_paths; /* to be deleted after the commit (write.metadata.delete-after-commit.enabled) */
     size_t expired_metadata_count;
 };
+struct pf_position_deletes {
+    pf_str path; /* of a data file */
+    const struct pf_row_set *rows;
+};
+/* A position delete file with all rows of `deletes`, which is sorted here. `out_entry` has counts, sizes and statistics;
+ * path, spec and partition are left to the caller. PF_TOO_LARGE beyond 1 GB. */
+enum pf_code pf_position_deletes_write(struct pf_position_deletes *deletes, size_t count, struct pf_arena *arena,
+                                       pf_str *out_file, struct pf_data_file *out_entry, struct pf_error *err)
+    PF_MUST_CHECK;
+
 /* What the next snapshot of a table changes. Files are told by their path, deletion vectors by their place in it too. */
 struct pf_change {
     const struct pf_table_metadata *metadata;
