@@ -511,6 +511,14 @@ pf_str pf_iceberg_name_mapping(const struct pf_table_metadata *metadata);
 /* The schema with both behind its columns. */
 const struct pf_iceberg_schema *pf_iceberg_schema_with_lineage(const struct pf_iceberg_schema *schema,
                                                                struct pf_arena *arena);
+/* Where a row is: a number that stands for its file (pf_iceberg_file_number), and its position in it. */
+#define PF_FILE_COLUMN PF_STR("_file_number")
+#define PF_POSITION_COLUMN PF_STR("_pos")
+const struct pf_iceberg_schema *pf_iceberg_schema_with_positions(const struct pf_iceberg_schema *schema,
+                                                                 struct pf_arena *arena);
+/* Of the path as the table has it, the same everywhere. Two files may share one: whoever goes back from it to a file must
+ * look. */
+int64_t pf_iceberg_file_number(pf_str path);
 
 /* ---- writing ---- */
 

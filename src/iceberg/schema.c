@@ -8,7 +8,9 @@ enum {
     MAX_JSON_TEXT_BYTES = 64 << 20,
     FIRST_PARTITION_FIELD_ID = 1000,
     ROW_ID_FIELD = 2147483540,
-    ROW_SEQUENCE_FIELD = 2147483539
+    ROW_SEQUENCE_FIELD = 2147483539,
+    FILE_FIELD = 2147483646,
+    POSITION_FIELD = 2147483645
 };
 
 /* ---- looking things up ---- */
@@ -402,18 +404,37 @@ enum pf_code pf_iceberg_schema_parse(pf_str json, struct pf_arena *arena, struct
     return schema_read(root, arena, out_schema, err);
 }
 
-const struct pf_iceberg_schema *pf_iceberg_schema_with_lineage(const struct pf_iceberg_schema *schema,
-                                                               struct pf_arena *arena) {
+/* Columns of numbers behind those of the schema. */
+static const struct pf_iceberg_schema *with_numbers(const struct pf_iceberg_schema *schema, const pf_str *names,
+                                                    const int *ids, size_t count, struct pf_arena *arena) {
     static const struct pf_iceberg_type number = {.kind = PF_ICEBERG_LONG, .text = {"long", 4}};
     struct pf_iceberg_schema *all = PF_ARENA_NEW(arena, struct pf_iceberg_schema);
-    struct pf_iceberg_field *fields = PF_ARENA_ARRAY(arena, struct pf_iceberg_field, schema->field_count + 2);
+    struct pf_iceberg_field *fields = PF_ARENA_ARRAY(arena, struct pf_iceberg_field, schema->field_count + count);
     memcpy(fields, schema->fields, schema->field_count * sizeof *fields);
-    fields[schema->field_count] =
-        (struct pf_iceberg_field){.id = ROW_ID_FIELD, .name = PF_ROW_ID_COLUMN, .type = &number};
-    fields[schema->field_count + 1] =
-        (struct pf_iceberg_field){.id = ROW_SEQUENCE_FIELD, .name = PF_ROW_SEQUENCE_COLUMN, .type = &number};
+    for (size_t i = 0; i < count; i++) {
+        fields[schema->field_count + i] = (struct pf_iceberg_field){.id = ids[i], .name = names[i], .type = &number};
+    }
     *all = *schema;
     all->fields = fields;
-    all->field_count = schema->field_count + 2;
+    all->field_count = schema->field_count + count;
     return all;
+}
+
+const struct pf_iceberg_schema *pf_iceberg_schema_with_lineage(const struct pf_iceberg_schema *schema,
+                                                               struct pf_arena *arena) {
+    static const int ids[] = {ROW_ID_FIELD, ROW_SEQUENCE_FIELD};
+    const pf_str names[] = {PF_ROW_ID_COLUMN, PF_ROW_SEQUENCE_COLUMN};
+    return with_numbers(schema, names, ids, 2, arena);
+}
+
+const struct pf_iceberg_schema *pf_iceberg_schema_with_positions(const struct pf_iceberg_schema *schema,
+                                                                 struct pf_arena *arena) {
+    static const int ids[] = {FILE_FIELD, POSITION_FIELD};
+    const pf_str names[] = {PF_FILE_COLUMN, PF_POSITION_COLUMN};
+    return with_numbers(schema, names, ids, 2, arena);
+}
+
+int64_t pf_iceberg_file_number(pf_str path) {
+    uint64_t hash = pf_str_hash(path);
+    return (int64_t)((hash ^ hash >> 32) * 0x9e3779b97f4a7c15u >> 1);
 }

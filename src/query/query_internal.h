@@ -176,8 +176,8 @@ struct lake_table {
     pf_str kind;      /* not empty: a metadata table of `table` */
     struct pf_table_totals totals;
     pf_str scan_name;                       /* main.orders@<snapshot>.<schema>.<uuid's first part> */
-    const struct pf_iceberg_schema *schema; /* the table's; with lineage two columns more */
-    bool has_lineage;
+    const struct pf_iceberg_schema *schema; /* the table's; with lineage two columns more, with positions four */
+    bool has_lineage, has_positions;        /* positions: lineage as well */
     pf_str *column_names, *column_types; /* of `schema` */
     size_t column_count;
     pf_str tail_sql; /* SELECT of rows that are not in its files yet; empty: none. Such tables are read here only. */

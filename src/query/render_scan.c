@@ -108,6 +108,17 @@ static void put_lineage(const struct scan *scan, const struct task_split *const 
     pf_buf_put_cstr(scan->out, is_row_id ? " + file_row_number)" : ")");
 }
 
+/* Where a row is, for who wants to change it. */
+static void put_place(const struct scan *scan, const struct task_split *const *splits, size_t count, bool is_file) {
+    int64_t *numbers = PF_ARENA_ARRAY(scan->arena, int64_t, count);
+    for (size_t i = 0; i < count; i++) numbers[i] = pf_iceberg_file_number(splits[i]->data_path);
+    if (is_file) {
+        put_number_of_file(scan->out, numbers, count);
+    } else {
+        pf_buf_put_cstr(scan->out, "file_row_number");
+    }
+}
+
 /* How column or key `index` is called where these files are read. */
 static pf_str column_of(const struct scan *scan, const struct task_split *split, size_t index) {
     const struct stage_input *input = scan->input;
@@ -125,9 +136,13 @@ static void put_columns(const struct scan *scan, const struct task_split *const 
         pf_str text = column_of(scan, splits[0], i);
         bool is_row_id = input->has_lineage && pf_str_equal(column->name, PF_ROW_ID_COLUMN);
         bool is_sequence = input->has_lineage && pf_str_equal(column->name, PF_ROW_SEQUENCE_COLUMN);
+        bool is_file = input->has_lineage && pf_str_equal(column->name, PF_FILE_COLUMN);
+        bool is_position = input->has_lineage && pf_str_equal(column->name, PF_POSITION_COLUMN);
         pf_buf_put_cstr(scan->out, i ? ", CAST(" : "CAST(");
         if (is_row_id || is_sequence) {
             put_lineage(scan, splits, count, text, is_row_id);
+        } else if (is_file || is_position) {
+            put_place(scan, splits, count, is_file);
         } else {
             pf_buf_put_str(scan->out, text);
         }

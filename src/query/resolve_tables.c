@@ -30,16 +30,19 @@ static enum pf_code describe_columns(struct lake_table *lake, struct pf_arena *a
 static enum pf_code choose_schema(struct lake_table *lake, struct pf_arena *arena, struct pf_error *err) {
     lake->schema = lake->table->schema;
     if (!lake->has_lineage) return PF_OK;
-    bool is_taken = pf_iceberg_schema_find(lake->schema, PF_ROW_ID_COLUMN) ||
-                    pf_iceberg_schema_find(lake->schema, PF_ROW_SEQUENCE_COLUMN);
-    if (is_taken) {
-        PF_FAIL(err, PF_UNSUPPORTED,
-                "table %.*s$rows: the table has a column of its own named _row_id or "
-                "_last_updated_sequence_number",
-                PF_STR_ARG(lake->table->full_name));
+    const pf_str names[] = {PF_ROW_ID_COLUMN, PF_ROW_SEQUENCE_COLUMN, PF_FILE_COLUMN, PF_POSITION_COLUMN};
+    for (size_t i = 0; i < (lake->has_positions ? 4 : 2); i++) {
+        if (!pf_iceberg_schema_find(lake->schema, names[i])) continue;
+        PF_FAIL(err, PF_UNSUPPORTED, "table %.*s$%s: the table has a column of its own named %.*s; rename it",
+                PF_STR_ARG(lake->table->full_name), lake->has_positions ? "positions" : "rows", PF_STR_ARG(names[i]));
     }
     lake->schema = pf_iceberg_schema_with_lineage(lake->schema, arena);
+    if (lake->has_positions) lake->schema = pf_iceberg_schema_with_positions(lake->schema, arena);
     return PF_OK;
+}
+
+static const char *tail_of(const struct lake_table *lake) {
+    return lake->has_positions ? "$positions" : lake->has_lineage ? "$rows" : "";
 }
 
 static bool has_tail(const struct table_name *name) {
@@ -55,7 +58,8 @@ static enum pf_code load_table(struct pf_stack *stack, struct pf_table_id id, st
     if (code != PF_NOT_FOUND || !has_tail(&name)) return code;
     PF_TRY(pf_catalog_load(stack->catalog, (struct pf_table_id){id.space, name.table}, arena, &lake->table, err));
     if (name.state.len) PF_TRY(table_in_state(lake->table, name.state, arena, &lake->table, err));
-    lake->has_lineage = pf_str_equal_nocase(name.kind, PF_STR("rows"));
+    lake->has_positions = pf_str_equal_nocase(name.kind, PF_STR("positions"));
+    lake->has_lineage = lake->has_positions || pf_str_equal_nocase(name.kind, PF_STR("rows"));
     if (!lake->has_lineage) lake->kind = name.kind;
     lake->view_name = id.name;
     return PF_OK;
@@ -92,7 +96,7 @@ static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, boo
         pf_str uuid = pf_str_slice(lake.table->metadata->table_uuid, 0, UUID_BYTES);
         lake.scan_name =
             pf_arena_printf(arena, "%.*s%s@%lld.%d.%.*s", PF_STR_ARG(lake.table->full_name),
-                            lake.has_lineage ? "$rows" : "", snapshot_id, lake.table->schema->id, PF_STR_ARG(uuid));
+                            tail_of(&lake), snapshot_id, lake.table->schema->id, PF_STR_ARG(uuid));
     }
     if (lake.tail_sql.len) {
         lake.scan_name = pf_arena_printf(arena, "%.*s+%.*s", PF_STR_ARG(lake.scan_name), PF_STR_ARG(tail.last_id));

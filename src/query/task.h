@@ -67,7 +67,7 @@ struct stage_input {
     struct task_deletes deletes; /* of `splits` */
     struct task_key *keys;
     size_t key_count;
-    bool has_lineage; /* the last two columns are _row_id and _last_updated_sequence_number */
+    bool has_lineage; /* columns may be _row_id, _last_updated_sequence_number, _file_number and _pos */
     /* Not empty: every file is asked for its columns, which become those of this schema: the columns, then the keys. */
     pf_str schema_json, name_mapping;
     /* PF_INPUT_DATASET */
