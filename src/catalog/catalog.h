@@ -245,6 +245,7 @@ struct pf_rows_change {
     size_t predicate_count;
     const struct pf_property *summary; /* more for the snapshot's summary */
     size_t summary_count;
+    const struct pf_mark *mark; /* as in pf_catalog_append_marked; NULL: none */
 };
 /* Commits it behind whatever others committed meanwhile, if that is no conflict. `table` is the state that was read.
  * Codes as of pf_catalog_append; PF_CONFLICT also for what the rules above forbid: then the statement may be run anew

@@ -229,9 +229,11 @@ static enum pf_code read_contents(const struct change *change, const struct pf_t
 static enum pf_code make_rows_commit(const struct change *change, const struct pf_table *base, struct pf_arena *arena,
                                      struct pf_commit *out_commit, struct pf_error *err) {
     const struct pf_rows_change *rows = change->rows;
-    struct pf_property *summary = PF_ARENA_ARRAY(arena, struct pf_property, rows->summary_count + 1);
-    summary[0] = (struct pf_property){PF_STR("engine-name"), PF_STR("puffindb")};
-    for (size_t i = 0; i < rows->summary_count; i++) summary[i + 1] = rows->summary[i];
+    struct pf_property *summary = PF_ARENA_ARRAY(arena, struct pf_property, rows->summary_count + 2);
+    size_t summary_count = 0;
+    summary[summary_count++] = (struct pf_property){PF_STR("engine-name"), PF_STR("puffindb")};
+    for (size_t i = 0; i < rows->summary_count; i++) summary[summary_count++] = rows->summary[i];
+    if (rows->mark) summary[summary_count++] = (struct pf_property){rows->mark->name, rows->mark->after};
     struct pf_change next = {
         .metadata = base->metadata,
         .metadata_path = base->metadata_path,
@@ -246,7 +248,7 @@ static enum pf_code make_rows_commit(const struct change *change, const struct p
         .commit_uuid = pf_id_uuid(arena),
         .metadata_uuid = pf_id_uuid(arena),
         .summary = summary,
-        .summary_count = rows->summary_count + 1,
+        .summary_count = summary_count,
     };
     struct pf_table current = *base;
     current.snapshot = pf_table_metadata_current_snapshot(base->metadata);
@@ -373,6 +375,6 @@ enum pf_code pf_catalog_replace(struct pf_catalog *catalog, const struct pf_tabl
 enum pf_code pf_catalog_change_rows(struct pf_catalog *catalog, const struct pf_table *table,
                                     const struct pf_rows_change *rows, struct pf_arena *arena,
                                     struct pf_table **out_table, struct pf_error *err) {
-    struct change change = {.catalog = catalog, .table = table, .rows = rows};
+    struct change change = {.catalog = catalog, .table = table, .rows = rows, .mark = rows->mark};
     return commit_change(&change, arena, out_table, err);
 }

@@ -83,8 +83,8 @@ static enum pf_code set_order(struct target *target, struct pf_arena *arena, str
 }
 
 static enum pf_code check_is_writable(const struct pf_table *table, struct pf_error *err) {
-    if (table->metadata->format_version != 2) {
-        PF_FAIL(err, PF_UNSUPPORTED, "Iceberg format version %d: only version 2 can be written",
+    if (table->metadata->format_version > 3) {
+        PF_FAIL(err, PF_UNSUPPORTED, "Iceberg format version %d: versions up to 3 can be written",
                 table->metadata->format_version);
     }
     return PF_OK;

@@ -203,7 +203,7 @@ static enum pf_code run_fleet(struct pf_query *query, struct pf_error *err) {
     return run_local(query, err);
 }
 
-static enum pf_code run(struct pf_query *query, struct pf_error *err) {
+enum pf_code query_run(struct pf_query *query, struct pf_error *err) {
     switch (query->route) {
     case PF_ROUTE_LOCAL: return run_local(query, err);
     case PF_ROUTE_FLEET: return run_fleet(query, err);
@@ -216,7 +216,7 @@ static enum pf_code run(struct pf_query *query, struct pf_error *err) {
 /* ---- rows ---- */
 
 /* The first chunk may come late: a last fragment that finds a slice lost starts anew. */
-static enum pf_code take_chunk(struct pf_query *query, const struct pf_chunk **out_chunk, struct pf_error *err) {
+enum pf_code query_take_chunk(struct pf_query *query, const struct pf_chunk **out_chunk, struct pf_error *err) {
     for (;;) {
         enum pf_code code = pf_rows_next(query->rows, out_chunk, err);
         if (code != PF_NOT_FOUND && code != PF_CORRUPT) return running_explain_stop(&query->running, code, err);
@@ -249,7 +249,7 @@ enum pf_code query_show_lines(struct pf_query *query, pf_str text, struct pf_err
 static enum pf_code drain(struct pf_query *query, struct pf_error *err) {
     const struct pf_chunk *chunk = NULL;
     do {
-        PF_TRY(take_chunk(query, &chunk, err));
+        PF_TRY(query_take_chunk(query, &chunk, err));
         if (chunk) query->stats.rows += (int64_t)chunk->row_count;
     } while (chunk);
     return PF_OK;
@@ -264,7 +264,7 @@ static enum pf_code explain(struct pf_query *query, struct pf_error *err) {
         code = explain_plan(query, &text, err);
         if (code == PF_OK) keep_result_explain(query, false, &text);
     } else {
-        code = run(query, err);
+        code = query_run(query, err);
         if (code == PF_OK) code = drain(query, err);
         query->stats.wall_us = (pf_clock_mono_ns() - query->running.started_mono_ns) / 1000;
         coordinate_count_last(query);
@@ -297,11 +297,11 @@ static enum pf_code name_tables(struct pf_query *query, enum pf_code code, struc
 static enum pf_code start_once(struct pf_query *query, struct pf_error *err) {
     bool all = query->bound.kind == PF_STATEMENT_SHOW;
     query->tables = (struct lake_tables){0};
-    PF_TRY(resolve_tables(query->stack, &query->bound, all, query->arena, &query->tables, err));
+    PF_TRY(resolve_tables(query->stack, &query->bound, all, &query->pins, query->arena, &query->tables, err));
     keep_result_name(query, &query->bound);
     if (keep_result_take(query)) return PF_OK;
     PF_TRY(query_choose_route(query, err));
-    enum pf_code code = query->explain == EXPLAIN_NOT ? run(query, err) : explain(query, err);
+    enum pf_code code = query->explain == EXPLAIN_NOT ? query_run(query, err) : explain(query, err);
     if (code == PF_OK) keep_result_check_views(query);
     return name_tables(query, code, err);
 }
@@ -493,7 +493,7 @@ enum pf_code pf_query_next_chunk(struct pf_query *query, const struct pf_chunk *
         return PF_OK;
     }
     enum pf_code code = running_check(&query->running, err);
-    if (code == PF_OK) code = take_chunk(query, &chunk, err);
+    if (code == PF_OK) code = query_take_chunk(query, &chunk, err);
     if (code == PF_OK && chunk) {
         query->row_count += (int64_t)chunk->row_count;
         query->stats.rows = query->row_count;

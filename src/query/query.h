@@ -211,6 +211,16 @@ enum pf_code pf_query_bind(struct pf_query *query, pf_str select_sql, const stru
 /* EXPLAIN of what is bound. */
 enum pf_code pf_query_explain(struct pf_query *query, struct pf_buf *out, struct pf_error *err) PF_MUST_CHECK;
 
+/* The functions that occur in what is bound, lower case, with commas between. */
+pf_str pf_query_functions(const struct pf_query *query);
+/* From now on binding reads every table in the state that is seen first; `first` is that of its table. */
+struct pf_table;
+void pf_query_pin_tables(struct pf_query *query, const struct pf_table *first);
+/* Runs what is bound, on its route, and hands its rows over. */
+enum pf_code pf_query_read(struct pf_query *query,
+                           enum pf_code (*take)(void *context, const struct pf_chunk *chunk, struct pf_error *err),
+                           void *context, struct pf_error *err) PF_MUST_CHECK;
+
 /* How rows become Parquet files. */
 struct pf_write {
     pf_str columns_sql;   /* select list over the columns k0, k1 … of the bound SELECT: the columns of the files */

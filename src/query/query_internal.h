@@ -178,7 +178,7 @@ struct lake_table {
     pf_str scan_name;                       /* main.orders@<snapshot>.<schema>.<uuid's first part> */
     const struct pf_iceberg_schema *schema; /* the table's; with lineage two columns more, with positions four */
     bool has_lineage, has_positions;        /* positions: lineage as well */
-    pf_str *column_names, *column_types; /* of `schema` */
+    pf_str *column_names, *column_types;    /* of `schema` */
     size_t column_count;
     pf_str tail_sql; /* SELECT of rows that are not in its files yet; empty: none. Such tables are read here only. */
     uint64_t *view_change; /* number of its view's definition when the query had it defined */
@@ -191,9 +191,17 @@ struct lake_tables {
     bool has_metadata_tables;
 };
 
-/* resolve_tables.c. Names that the catalog doesn't know are left to the binder. `all`: every table there is. */
+/* States of tables that a statement goes on to read, whatever is committed meanwhile. */
+struct table_pins {
+    bool is_on; /* tables that are loaded are added */
+    struct pf_table **items;
+    size_t count, capacity;
+};
+
+/* resolve_tables.c; `pins` may be NULL. Names that the catalog doesn't know are left to the binder. `all`: every table there is. */
 enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *statement, bool all,
-                            struct pf_arena *arena, struct lake_tables *out_tables, struct pf_error *err) PF_MUST_CHECK;
+                            struct table_pins *pins, struct pf_arena *arena, struct lake_tables *out_tables,
+                            struct pf_error *err) PF_MUST_CHECK;
 enum pf_code define_planner_tables(struct pf_stack *stack, const struct lake_tables *tables, struct pf_error *err)
     PF_MUST_CHECK;
 struct task_column;
@@ -227,6 +235,7 @@ struct pf_query {
     struct pf_column *columns;
     struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
     bool is_over, is_select;
+    struct table_pins pins;
     struct pf_statement bound; /* of the statement, or of the SELECT inside of it */
     const char *result_format; /* as in the options */
     bool refreshes_result;
@@ -241,6 +250,10 @@ struct pf_query {
 enum pf_code query_parse(struct pf_query *query, struct pf_error *err) PF_MUST_CHECK; /* query->sql into query->bound */
 enum pf_code query_choose_route(struct pf_query *query, struct pf_error *err) PF_MUST_CHECK;
 void query_close_rows(struct pf_query *query);
+enum pf_code query_run(struct pf_query *query, struct pf_error *err)
+    PF_MUST_CHECK; /* on its route; rows in query->rows */
+enum pf_code query_take_chunk(struct pf_query *query, const struct pf_chunk **out_chunk, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* Lines become rows. */
 enum pf_code query_show_lines(struct pf_query *query, pf_str text, struct pf_error *err) PF_MUST_CHECK;

@@ -49,14 +49,30 @@ static bool has_tail(const struct table_name *name) {
     return name->kind.len || name->state.len;
 }
 
+/* The state that a statement saw first, if it is to see one only. */
+static enum pf_code load_pinned(struct pf_stack *stack, struct pf_table_id id, struct table_pins *pins,
+                                struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err) {
+    pf_str space = id.space.len ? id.space : PF_DEFAULT_NAMESPACE;
+    for (size_t i = 0; pins && i < pins->count; i++) {
+        const struct pf_table *table = pins->items[i];
+        if (!pf_str_equal_nocase(table->id.space, space) || !pf_str_equal_nocase(table->id.name, id.name)) continue;
+        *out_table = PF_ARENA_NEW(arena, struct pf_table);
+        **out_table = *table;
+        return PF_OK;
+    }
+    PF_TRY(pf_catalog_load(stack->catalog, id, arena, out_table, err));
+    if (pins && pins->is_on) PF_ARENA_PUSH(arena, pins->items, pins->count, pins->capacity) = *out_table;
+    return PF_OK;
+}
+
 /* A name with a tail that is no table's own name is that of a table in another state, or of its metadata. */
-static enum pf_code load_table(struct pf_stack *stack, struct pf_table_id id, struct pf_arena *arena,
-                               struct lake_table *lake, struct pf_error *err) {
+static enum pf_code load_table(struct pf_stack *stack, struct pf_table_id id, struct table_pins *pins,
+                               struct pf_arena *arena, struct lake_table *lake, struct pf_error *err) {
     struct table_name name = split_table_name(id.name);
-    enum pf_code code = pf_catalog_load(stack->catalog, id, arena, &lake->table, err);
+    enum pf_code code = load_pinned(stack, id, pins, arena, &lake->table, err);
     if (code == PF_OK) lake->view_name = lake->table->id.name;
     if (code != PF_NOT_FOUND || !has_tail(&name)) return code;
-    PF_TRY(pf_catalog_load(stack->catalog, (struct pf_table_id){id.space, name.table}, arena, &lake->table, err));
+    PF_TRY(load_pinned(stack, (struct pf_table_id){id.space, name.table}, pins, arena, &lake->table, err));
     if (name.state.len) PF_TRY(table_in_state(lake->table, name.state, arena, &lake->table, err));
     lake->has_positions = pf_str_equal_nocase(name.kind, PF_STR("positions"));
     lake->has_lineage = lake->has_positions || pf_str_equal_nocase(name.kind, PF_STR("rows"));
@@ -65,8 +81,9 @@ static enum pf_code load_table(struct pf_stack *stack, struct pf_table_id id, st
     return PF_OK;
 }
 
-static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, bool with_tail, struct pf_arena *arena,
-                              struct lake_tables *tables, size_t *capacity, struct pf_error *err) {
+static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, bool with_tail, struct table_pins *pins,
+                              struct pf_arena *arena, struct lake_tables *tables, size_t *capacity,
+                              struct pf_error *err) {
     struct lake_table lake = {0};
     struct system_tail tail = {0};
     enum log_kind kind;
@@ -76,7 +93,7 @@ static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, boo
         lake.view_name = lake.table->id.name;
         lake.tail_sql = tail.reader_sql;
     } else {
-        PF_TRY(load_table(stack, id, arena, &lake, err));
+        PF_TRY(load_table(stack, id, pins, arena, &lake, err));
     }
     for (size_t i = 0; i < tables->count; i++) {
         bool is_known = pf_str_equal(tables->items[i].table->full_name, lake.table->full_name) &&
@@ -94,9 +111,8 @@ static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, boo
         PF_TRY(describe_columns(&lake, arena, err));
         /* A table that was dropped and made anew is another one. */
         pf_str uuid = pf_str_slice(lake.table->metadata->table_uuid, 0, UUID_BYTES);
-        lake.scan_name =
-            pf_arena_printf(arena, "%.*s%s@%lld.%d.%.*s", PF_STR_ARG(lake.table->full_name),
-                            tail_of(&lake), snapshot_id, lake.table->schema->id, PF_STR_ARG(uuid));
+        lake.scan_name = pf_arena_printf(arena, "%.*s%s@%lld.%d.%.*s", PF_STR_ARG(lake.table->full_name),
+                                         tail_of(&lake), snapshot_id, lake.table->schema->id, PF_STR_ARG(uuid));
     }
     if (lake.tail_sql.len) {
         lake.scan_name = pf_arena_printf(arena, "%.*s+%.*s", PF_STR_ARG(lake.scan_name), PF_STR_ARG(tail.last_id));
@@ -118,7 +134,7 @@ static enum pf_code add_all_tables(struct pf_stack *stack, struct pf_arena *aren
         PF_TRY(pf_catalog_list_tables(stack->catalog, spaces[i], arena, &names, &name_count, err));
         for (size_t j = 0; j < name_count; j++) {
             enum pf_code code =
-                add_table(stack, (struct pf_table_id){spaces[i], names[j]}, false, arena, tables, capacity, err);
+                add_table(stack, (struct pf_table_id){spaces[i], names[j]}, false, NULL, arena, tables, capacity, err);
             if (code != PF_OK && code != PF_NOT_FOUND) return code; /* not found: dropped meanwhile */
         }
     }
@@ -132,7 +148,8 @@ static bool may_be_ours(const struct pf_table_name *name) {
 }
 
 enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *statement, bool all,
-                            struct pf_arena *arena, struct lake_tables *out_tables, struct pf_error *err) {
+                            struct table_pins *pins, struct pf_arena *arena, struct lake_tables *out_tables,
+                            struct pf_error *err) {
     struct lake_tables tables = {0};
     size_t capacity = 0;
     if (all) PF_TRY(add_all_tables(stack, arena, &tables, &capacity, err));
@@ -143,7 +160,7 @@ enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *s
         struct table_name parts = split_table_name(name->name);
         struct pf_table_id base = {name->schema, has_tail(&parts) ? parts.table : name->name};
         bool exists = false;
-        enum pf_code code = add_table(stack, id, true, arena, &tables, &capacity, err);
+        enum pf_code code = add_table(stack, id, true, pins, arena, &tables, &capacity, err);
         /* A CTE, a view of DuckDB, or unknown: the binder says so. A table without its metadata is another matter. */
         if (code == PF_INVALID) continue;
         if (code == PF_NOT_FOUND && pf_catalog_exists(stack->catalog, base, &exists, NULL) == PF_OK && !exists) {

@@ -41,7 +41,7 @@ enum pf_code pf_stack_tables_json(struct pf_stack *stack, struct pf_arena *arena
     struct pf_arena *scratch = pf_arena_new(NULL, "tables");
     struct lake_tables tables;
     struct pf_statement none = {0};
-    enum pf_code code = resolve_tables(stack, &none, true, scratch, &tables, err);
+    enum pf_code code = resolve_tables(stack, &none, true, NULL, scratch, &tables, err);
     if (code == PF_OK) {
         struct pf_buf buf;
         struct pf_json_out out;

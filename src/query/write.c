@@ -42,7 +42,7 @@ static enum pf_code find_columns(struct pf_query *query, const struct pf_column 
 
 static enum pf_code resolve(struct pf_query *query, struct pf_error *err) {
     query->tables = (struct lake_tables){0};
-    PF_TRY(resolve_tables(query->stack, &query->bound, false, query->arena, &query->tables, err));
+    PF_TRY(resolve_tables(query->stack, &query->bound, false, &query->pins, query->arena, &query->tables, err));
     return query_choose_route(query, err);
 }
 
@@ -61,6 +61,41 @@ enum pf_code pf_query_bind(struct pf_query *query, pf_str select_sql, const stru
 
 enum pf_code pf_query_explain(struct pf_query *query, struct pf_buf *out, struct pf_error *err) {
     return explain_plan(query, out, err);
+}
+
+void pf_query_pin_tables(struct pf_query *query, const struct pf_table *first) {
+    query->pins = (struct table_pins){.is_on = true};
+    struct pf_table *table = PF_ARENA_NEW(query->arena, struct pf_table);
+    *table = *first;
+    PF_ARENA_PUSH(query->arena, query->pins.items, query->pins.count, query->pins.capacity) = table;
+}
+
+pf_str pf_query_functions(const struct pf_query *query) {
+    return query->bound.functions_text;
+}
+
+/* ---- read ---- */
+
+/* What the statement does next may be spread, too. */
+static void end_reading(struct pf_query *query) {
+    query_close_rows(query);
+    coordinate_clean_up(query);
+    query->column_name_count = 0;
+}
+
+enum pf_code pf_query_read(struct pf_query *query,
+                           enum pf_code (*take)(void *context, const struct pf_chunk *chunk, struct pf_error *err),
+                           void *context, struct pf_error *err) {
+    const struct pf_chunk *chunk = NULL;
+    enum pf_code code = query_run(query, err);
+    while (code == PF_OK) {
+        code = running_check(&query->running, err);
+        if (code == PF_OK) code = query_take_chunk(query, &chunk, err);
+        if (code != PF_OK || !chunk) break;
+        code = take(context, chunk, err);
+    }
+    end_reading(query);
+    return code;
 }
 
 /* ---- write ---- */
