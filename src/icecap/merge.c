@@ -137,6 +137,19 @@ static enum pf_code take_condition(struct head *head, struct merge *merge, struc
     return PF_OK;
 }
 
+/* Not reached by any row; DuckDB 1.5 tries the one without a condition last, wherever it stands. */
+static enum pf_code check_is_reached(const struct merge *merge, const struct merge_clause *next, struct pf_error *err) {
+    static const char *const names[] = {"MATCHED", "NOT MATCHED", "NOT MATCHED BY SOURCE"};
+    for (size_t i = 0; i < merge->clause_count; i++) {
+        const struct merge_clause *clause = &merge->clauses[i];
+        if (clause->match != next->match || clause->condition_sql.len) continue;
+        PF_FAIL(err, PF_INVALID,
+                "a clause WHEN %s follows one without a condition: no row comes to it; put it in front",
+                names[next->match]);
+    }
+    return PF_OK;
+}
+
 static enum pf_code parse(struct head *head, void **out_parsed, struct pf_error *err) {
     struct merge *merge = PF_ARENA_NEW(head->arena, struct merge);
     size_t capacity = 0;
@@ -151,6 +164,7 @@ static enum pf_code parse(struct head *head, void **out_parsed, struct pf_error 
         struct merge_clause clause = {0};
         PF_TRY(clause_refuse_returning(head, err));
         PF_TRY(take_clause(head, &clause, err));
+        PF_TRY(check_is_reached(merge, &clause, err));
         PF_ARENA_PUSH(head->arena, merge->clauses, merge->clause_count, capacity) = clause;
     } while (head_is(head, "when") || head_is(head, "returning"));
     *out_parsed = merge;

@@ -2,7 +2,8 @@
 /* The clauses of MERGE as two SELECTs: the rows that go, and those that come.
  *
  * pf_clause is the number of the clause that a row comes to, -1 for none: one CASE over the clauses of the case at hand. The
- * expressions of a clause are only evaluated for its rows, since they stand in a CASE on pf_clause. */
+ * expressions of a clause are only evaluated for its rows, since they stand in a CASE on pf_clause. DuckDB 1.5 does not let
+ * other columns name one that has a subquery: then the CASE is written out in its places. */
 #include "icecap/merge.h"
 
 #include "base/buf.h"
@@ -45,7 +46,27 @@ static bool has_any(const struct planner *planner, enum merge_match match, bool 
 
 /* ---- pieces ---- */
 
-static void put_clause_number(struct planner *planner, enum merge_match match) {
+static bool has_query(pf_str sql) {
+    static const char *const words[] = {"select", "from", "values", "table"};
+    struct pf_sql_scanner scanner = {sql};
+    for (struct pf_sql_token token = pf_sql_scan_next(&scanner); token.kind != PF_SQL_END;
+         token = pf_sql_scan_next(&scanner)) {
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+            if (pf_sql_token_is(&token, words[i])) return true;
+        }
+    }
+    return false;
+}
+
+static bool has_queries(const struct planner *planner, enum merge_match match) {
+    for (size_t i = 0; i < planner->merge->clause_count; i++) {
+        const struct merge_clause *clause = &planner->merge->clauses[i];
+        if (clause->match == match && has_query(clause->condition_sql)) return true;
+    }
+    return false;
+}
+
+static void put_case(struct planner *planner, enum merge_match match) {
     pf_buf_put_cstr(planner->out, "CASE");
     for (size_t i = 0; i < planner->merge->clause_count; i++) {
         const struct merge_clause *clause = &planner->merge->clauses[i];
@@ -56,7 +77,24 @@ static void put_clause_number(struct planner *planner, enum merge_match match) {
             pf_buf_printf(planner->out, " WHEN true THEN %zu", i);
         }
     }
-    pf_buf_put_cstr(planner->out, " ELSE -1 END AS pf_clause");
+    pf_buf_put_cstr(planner->out, " ELSE -1 END");
+}
+
+/* As a column. */
+static void put_clause_column(struct planner *planner, enum merge_match match) {
+    put_case(planner, match);
+    pf_buf_put_cstr(planner->out, " AS pf_clause");
+}
+
+/* In other expressions. */
+static void put_clause_number(struct planner *planner, enum merge_match match) {
+    if (has_queries(planner, match)) {
+        pf_buf_put_char(planner->out, '(');
+        put_case(planner, match);
+        pf_buf_put_char(planner->out, ')');
+    } else {
+        pf_buf_put_cstr(planner->out, "pf_clause");
+    }
 }
 
 static void put_relations(struct planner *planner, enum merge_match match) {
@@ -75,7 +113,9 @@ static void put_relations(struct planner *planner, enum merge_match match) {
 }
 
 static void put_which(struct planner *planner, enum merge_match match, bool (*is_it)(const struct merge_clause *)) {
-    const char *separator = " AND pf_clause IN (";
+    const char *separator = " IN (";
+    pf_buf_put_cstr(planner->out, " AND ");
+    put_clause_number(planner, match);
     for (size_t i = 0; i < planner->merge->clause_count; i++) {
         const struct merge_clause *clause = &planner->merge->clauses[i];
         if (clause->match != match || !is_it(clause)) continue;
@@ -88,7 +128,8 @@ static void put_which(struct planner *planner, enum merge_match match, bool (*is
 /* ---- rows that go ---- */
 
 static void put_kind(struct planner *planner, enum merge_match match) {
-    pf_buf_put_cstr(planner->out, ", CAST(CASE pf_clause");
+    pf_buf_put_cstr(planner->out, ", CAST(CASE ");
+    put_clause_number(planner, match);
     for (size_t i = 0; i < planner->merge->clause_count; i++) {
         const struct merge_clause *clause = &planner->merge->clauses[i];
         if (clause->match != match || !goes(clause)) continue;
@@ -101,7 +142,8 @@ static void put_kind(struct planner *planner, enum merge_match match) {
 }
 
 static void put_message(struct planner *planner, enum merge_match match) {
-    pf_buf_put_cstr(planner->out, ", CAST(CASE pf_clause");
+    pf_buf_put_cstr(planner->out, ", CAST(CASE ");
+    put_clause_number(planner, match);
     for (size_t i = 0; i < planner->merge->clause_count; i++) {
         const struct merge_clause *clause = &planner->merge->clauses[i];
         if (clause->match != match || !clause->message_sql.len) continue;
@@ -113,7 +155,7 @@ static void put_message(struct planner *planner, enum merge_match match) {
 static void put_places(struct planner *planner, enum merge_match match) {
     bool has_table = match != MERGE_NOT_MATCHED;
     pf_buf_put_cstr(planner->out, "SELECT pf_kind, pf_file, pf_pos, pf_text FROM (SELECT ");
-    put_clause_number(planner, match);
+    put_clause_column(planner, match);
     put_kind(planner, match);
     if (has_table) {
         pf_buf_printf(planner->out, ", %.*s._file_number AS pf_file, %.*s._pos AS pf_pos", PF_STR_ARG(planner->alias),
@@ -215,7 +257,8 @@ static enum pf_code put_updated(struct planner *planner, const struct merge_clau
 }
 
 static enum pf_code put_field(struct planner *planner, enum merge_match match, size_t field_at) {
-    pf_buf_put_cstr(planner->out, ", CASE pf_clause");
+    pf_buf_put_cstr(planner->out, ", CASE ");
+    put_clause_number(planner, match);
     for (size_t i = 0; i < planner->merge->clause_count; i++) {
         const struct merge_clause *clause = &planner->merge->clauses[i];
         if (clause->match != match || !comes(clause)) continue;
@@ -228,7 +271,8 @@ static enum pf_code put_field(struct planner *planner, enum merge_match match, s
 }
 
 static void put_row_id(struct planner *planner, enum merge_match match, size_t at) {
-    pf_buf_put_cstr(planner->out, ", CAST(CASE pf_clause");
+    pf_buf_put_cstr(planner->out, ", CAST(CASE ");
+    put_clause_number(planner, match);
     for (size_t i = 0; i < planner->merge->clause_count; i++) {
         const struct merge_clause *clause = &planner->merge->clauses[i];
         if (clause->match != match || clause->action != MERGE_UPDATE) continue;
@@ -242,7 +286,7 @@ static enum pf_code put_rows(struct planner *planner, enum merge_match match) {
     pf_buf_put_cstr(planner->out, "SELECT ");
     for (size_t i = 0; i <= count; i++) pf_buf_printf(planner->out, "%sr%zu", i ? ", " : "", i);
     pf_buf_put_cstr(planner->out, " FROM (SELECT ");
-    put_clause_number(planner, match);
+    put_clause_column(planner, match);
     for (size_t i = 0; i < count; i++) PF_TRY(put_field(planner, match, i));
     put_row_id(planner, match, count);
     put_relations(planner, match);

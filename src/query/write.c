@@ -77,9 +77,9 @@ pf_str pf_query_functions(const struct pf_query *query) {
 /* ---- read ---- */
 
 /* What the statement does next may be spread, too. */
-static void end_reading(struct pf_query *query) {
+static void end_reading(struct pf_query *query, enum pf_code code) {
     query_close_rows(query);
-    coordinate_clean_up(query);
+    coordinate_clean_up(query, code);
     query->column_name_count = 0;
 }
 
@@ -94,7 +94,7 @@ enum pf_code pf_query_read(struct pf_query *query,
         if (code != PF_OK || !chunk) break;
         code = take(context, chunk, err);
     }
-    end_reading(query);
+    end_reading(query, code);
     return code;
 }
 

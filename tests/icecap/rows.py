@@ -3,7 +3,7 @@
 
 import random
 
-from harness.cases import check
+from harness.cases import Problem, check
 
 ROWS = "SELECT i AS id, i % 10 AS g, i * 2 AS v, 't' || (i % 7) AS s FROM range({0}, {1}) r(i)"
 
@@ -90,6 +90,7 @@ def merges_rows(lake):
     lake.fails("MERGE INTO m USING (SELECT 1 AS id) q ON m.id = q.id WHEN NOT MATCHED THEN UPDATE SET v = 1", "invalid", "BY SOURCE")
     lake.fails("MERGE INTO m USING (SELECT 1 AS id) q ON m.id = q.id WHEN MATCHED THEN UPDATE", "invalid", "by position")
     lake.fails("MERGE INTO m USING (SELECT 1 AS id) q ON m.id = q.id WHEN MATCHED THEN DELETE RETURNING *", "unsupported", "RETURNING")
+    lake.fails("MERGE INTO m USING (SELECT 1 AS id) q ON m.id = q.id WHEN MATCHED THEN DELETE WHEN MATCHED THEN DELETE", "invalid", "no row")
     lake.fails("UPDATE m SET v = 1 WHERE random() < 0.5", "unsupported", "random()")
     lake.fails("UPDATE m SET nothing = 1", "invalid", "nothing")
     lake.fails("UPDATE m SET v = 1, V = 2", "invalid", "twice")
@@ -101,4 +102,132 @@ def merges_rows(lake):
     lake.only("UPDATE m SET v = random() * 1000 WHERE id = 10")
 
 
-CASES = [deletes_rows, updates_rows, merges_rows]
+# ---- made-up statements ----
+
+
+class Maker:
+    """Statements that plain DuckDB answers in one way only."""
+
+    def __init__(self, name, seed):
+        self.name, self.random, self.next_id = name, random.Random(seed), 1000
+
+    def number(self, most):
+        return self.random.randrange(most)
+
+    def condition(self, t):
+        n = self.number
+        return self.random.choice([
+            f"{t}.id % {2 + n(9)} = {n(3)}", f"{t}.g = {n(10)}", f"{t}.v BETWEEN {n(300)} AND {n(700)}", f"{t}.s = 't{n(7)}'",
+            f"{t}.s IS NULL", f"{t}.id < {n(400)} AND {t}.g <> {n(10)}", f"({t}.v IS NULL OR {t}.g > {n(10)})",
+            f"{t}.id IN (SELECT id FROM {self.name} WHERE g = {n(10)})", f"{t}.v = (SELECT max(v) FROM {self.name})",
+            f"NOT ({t}.s LIKE 't{n(7)}%')", "false", f"{t}.id = {n(400)}"])
+
+    def value(self, t, column):
+        n = self.number
+        if column == "s":
+            return self.random.choice([f"{t}.s || 'x'", "NULL", f"'t{n(7)}'", f"upper({t}.s)", "DEFAULT"])
+        return self.random.choice([f"{t}.{column} + {n(5)}", f"{n(10)}", "NULL", f"{t}.g", f"abs({t}.v) % 10", "DEFAULT"])
+
+    def assignments(self, t, columns=("g", "v", "s")):
+        chosen = self.random.sample(columns, 1 + self.number(len(columns)))
+        return ", ".join(f"{column} = {self.value(t, column)}" for column in chosen)
+
+    def source(self):
+        """Unique ids, some of which are in the table."""
+        first, step, count = self.number(400), 1 + self.number(4), self.number(60)
+        self.next_id += 100
+        return (f"(SELECT i AS id, i % 10 AS g, i * 3 AS v, 'q' || (i % 5) AS s FROM range({first}, {first + count * step}, {step}) r(i) "
+                f"UNION ALL SELECT i, 1, 2, 'far' FROM range({self.next_id}, {self.next_id + self.number(5)}) r(i)) q")
+
+    def clause(self):
+        match = self.random.choice(["MATCHED", "MATCHED", "NOT MATCHED", "NOT MATCHED BY TARGET", "NOT MATCHED BY SOURCE"])
+        is_new, is_both = match in ("NOT MATCHED", "NOT MATCHED BY TARGET"), match == "MATCHED"
+        relation = "q" if is_new else "t"
+        condition = f" AND {self.condition(relation)}" if self.number(2) else ""
+        if is_new:
+            action = self.random.choice(["INSERT", "INSERT *", "INSERT BY NAME", "INSERT (id, s) VALUES (q.id, q.s)",
+                                         "INSERT VALUES (q.id, NULL, q.v + 1, DEFAULT)", "DO NOTHING"])
+        else:
+            action = self.random.choice(["DELETE", f"UPDATE SET {self.assignments('t')}", "DO NOTHING"] +
+                                        ["UPDATE", "UPDATE BY NAME", "UPDATE SET v = q.v + t.v"] * is_both)
+        return f"WHEN {match}{condition} THEN {action}"
+
+    @staticmethod
+    def reachable(clauses):
+        """A clause without a condition is the last of its case."""
+        def case(clause):
+            words = clause.split(" AND ")[0].split(" THEN ")[0]
+            return words.removesuffix(" BY TARGET")
+
+        kept = []
+        for clause in clauses:
+            if not any(case(other) == case(clause) and " AND " not in other.split(" THEN ")[0] for other in kept):
+                kept.append(clause)
+        return kept
+
+    def statement(self):
+        kind, name = self.number(10), self.name
+        if kind < 3:
+            return f"DELETE FROM {name} AS t WHERE {self.condition('t')}"
+        if kind < 4:
+            return f"DELETE FROM {name} t USING {self.source()} WHERE t.id = q.id AND {self.condition('t')}"
+        if kind < 6:
+            return f"UPDATE {name} t SET {self.assignments('t')} WHERE {self.condition('t')}"
+        if kind < 7:
+            return f"UPDATE {name} t SET v = q.v, s = q.s FROM {self.source()} WHERE t.id = q.id AND {self.condition('t')}"
+        if kind < 8:
+            return f"INSERT INTO {name} {ROWS.format(self.next_id, self.next_id + self.number(40))}"
+        clauses = " ".join(self.reachable([self.clause() for _ in range(1 + self.number(4))]))
+        return f"MERGE INTO {name} t USING {self.source()} ON t.id = q.id {clauses}"
+
+
+def runs_made_up_statements(lake, name, seed, count, version=2, clauses=""):
+    make(lake, name, version, clauses)
+    maker = Maker(name, seed)
+    for number in range(count):
+        sql = maker.statement()
+        try:
+            lake.run(sql)
+            same_rows(lake, name)
+        except Exception as failure:
+            raise Problem(f"seed {seed}, statement {number}: {sql}\n{failure}") from failure
+    lake.check_table(name)
+    totals_are_right(lake, name)
+
+
+def same_rows(lake, name):
+    """Sums of hashes here and there."""
+    sql = f"SELECT count(*), count(v), sum(id * 31 + coalesce(v, -7)), sum(coalesce(g, -3) * id), sum(length(coalesce(s, 'null')) * id) FROM {name}"
+    found = [int(value or 0) for value in lake.only(sql).rows[0]]
+    expected = [int(value or 0) for value in lake.plain.sql(sql).fetchone()]
+    check(found == expected, f"sums are {found}, DuckDB says {expected}")
+
+
+def totals_are_right(lake, name):
+    """The snapshot's totals are what its manifests say."""
+    table = lake.table(name)
+    if not table.current_snapshot():
+        return
+    totals = {"data": [0, 0], "deletes": [0, 0]}
+    for manifest in table.current_snapshot().manifests(table.io):
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            kind = totals["data" if entry.data_file.content.value == 0 else "deletes"]
+            kind[0] += 1
+            kind[1] += entry.data_file.record_count
+    summary = table.current_snapshot().summary.additional_properties
+    said = {"data": [int(summary["total-data-files"]), int(summary["total-records"])],
+            "deletes": [int(summary["total-delete-files"]), int(summary["total-position-deletes"])]}
+    check(totals == said, f"manifests have {totals}, the summary says {said}")
+
+
+def made_up(version, clauses, seeds, count):
+    def case(lake):
+        for seed in seeds:
+            runs_made_up_statements(lake, f"r{version}_{seed}", seed, count, version, clauses)
+
+    case.__name__ = f"made_up_statements_of_version_{version}_{clauses or 'plain'}"
+    return case
+
+
+CASES = [deletes_rows, updates_rows, merges_rows, made_up(2, "", [1, 3, 4], 30), made_up(2, "PARTITIONED BY (g)", [2], 20),
+         made_up(3, "", [5], 30), made_up(3, "PARTITIONED BY (g)", [6], 20)]
