@@ -27,6 +27,7 @@ NAMES = {
     "tpch-sf1": "TPC-H SF1, fleet of one-thread workers",
     "auto-sf1": "TPC-H SF1, route auto",
     "memory-sf10": "Workers with little memory",
+    "shuffles-sf1": "Shuffles: Redis, S3, by policy",
     "small": "Small queries",
     "start": "Start",
     "tasks": "Tasks",
