@@ -46,6 +46,7 @@ enum pf_option_type {
     X(S3_CHECKSUM)                                                                                                     \
     X(S3_HEDGING)                                                                                                      \
     X(S3_TIMEOUT)                                                                                                      \
+    X(SPREAD_FILES)                                                                                                    \
     X(CACHE_MEMORY)                                                                                                    \
     X(CATALOG)                                                                                                         \
     X(CATALOG_WAREHOUSE)                                                                                               \

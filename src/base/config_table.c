@@ -22,6 +22,9 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
                               "Ask a second time for a read that is late"},
     [PF_CONFIG_S3_TIMEOUT] = {"s3-timeout", 0, PF_OPTION_DURATION, "60s", "DURATION", PF_FOR_STACK, false, 100, HOUR_MS,
                               "Limit of one request to S3 with all its retries"},
+    [PF_CONFIG_SPREAD_FILES] =
+        {"spread-files", 0, PF_OPTION_BOOL, "no", "", PF_FOR_STACK, false, 0, 1,
+         "Data files written to S3 get hashed prefixes; a table's write.object-storage.enabled says otherwise"},
     [PF_CONFIG_CACHE_MEMORY] = {"cache-memory", 0, PF_OPTION_BYTES, "0", "BYTES", PF_FOR_STACK, false, 0, 0,
                                 "Of a worker's memory, for data fetched from S3; 0: a quarter"},
     [PF_CONFIG_CATALOG] =

@@ -229,6 +229,11 @@ const struct pf_iceberg_schema *pf_table_metadata_schema_of(const struct pf_tabl
  * end. */
 pf_str pf_table_metadata_data_folder(const struct pf_table_metadata *metadata, struct pf_arena *arena);
 pf_str pf_table_metadata_metadata_folder(const struct pf_table_metadata *metadata, struct pf_arena *arena);
+/* Property write.object-storage.enabled: data files are spread over prefixes; false: they are not, -1: it says nothing. */
+int pf_table_metadata_spreads_files(const struct pf_table_metadata *metadata);
+/* Where a data file of that name goes below the data folder if they are spread, as Iceberg's object store layout has
+ * it: "0101/0110/1001/10110010/<name>", twenty bits of the name's hash. */
+pf_str pf_iceberg_spread_name(pf_str name, struct pf_arena *arena);
 /* "<folder>/00004-<uuid>.metadata.json" behind "<folder>/00003-...": the number is taken from `previous_path` (empty:
  * 0). */
 pf_str pf_table_metadata_next_path(const struct pf_table_metadata *metadata, pf_str previous_path, pf_str uuid,

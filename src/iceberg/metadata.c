@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Table metadata in memory: looking things up, time travel, paths of new files, a new table. */
 #include "iceberg/schema.h"
+#include "iceberg/transform.h"
 
 #include <string.h>
 
@@ -107,6 +108,22 @@ pf_str pf_table_metadata_data_folder(const struct pf_table_metadata *metadata, s
 
 pf_str pf_table_metadata_metadata_folder(const struct pf_table_metadata *metadata, struct pf_arena *arena) {
     return folder(metadata, PF_STR("write.metadata.path"), "metadata", arena);
+}
+
+int pf_table_metadata_spreads_files(const struct pf_table_metadata *metadata) {
+    pf_str text = pf_table_metadata_property(metadata, PF_STR("write.object-storage.enabled"), PF_STR_EMPTY);
+    return text.len ? pf_str_equal_nocase(text, PF_STR("true")) : -1;
+}
+
+/* Iceberg 1.11, ObjectStoreLocationProvider: three folders of four bits, the other eight bits together. */
+pf_str pf_iceberg_spread_name(pf_str name, struct pf_arena *arena) {
+    char folders[] = "0000/0000/0000/00000000";
+    uint32_t hash = transform_murmur3(name);
+    int bit = 20;
+    for (char *at = folders; *at; at++) {
+        if (*at != '/') *at = (hash >> --bit) & 1 ? '1' : '0';
+    }
+    return pf_arena_printf(arena, "%s/%.*s", folders, PF_STR_ARG(name));
 }
 
 static int64_t version_of_path(pf_str path) {

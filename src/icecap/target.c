@@ -101,6 +101,7 @@ static enum pf_code fill(struct icecap_call *call, struct target *target, struct
         .file_size_bytes = number_property(target, "write.target-file-size-bytes", (int64_t)USUAL_FILE_MIB << 20),
         .row_group_rows = ROW_GROUP_ROWS,
         .has_bloom_filters = !has_blobs(target->table->schema),
+        .spreads_files = pf_table_metadata_spreads_files(target->table->metadata),
     };
     PF_TRY(set_partitions(target, call->arena, err));
     return set_order(target, call->arena, err);

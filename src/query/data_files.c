@@ -266,31 +266,33 @@ enum pf_code data_files_directory(struct pf_store *store, pf_str key_folder, pf_
     return pf_file_make_directories(out_directory->ptr, err);
 }
 
-static enum pf_code upload_file(struct pf_store *store, pf_str scratch, pf_str key_folder, struct pf_written_file *file,
+static enum pf_code upload_file(const struct data_publication *publication, struct pf_written_file *file,
                                 struct pf_arena *arena, struct pf_error *err) {
-    pf_str name = pf_str_slice(file->path, scratch.len + 1, file->path.len);
+    pf_str scratch = publication->scratch, name = pf_str_slice(file->path, scratch.len + 1, file->path.len);
     if (!pf_str_starts_with(file->path, scratch)) {
         PF_FAIL(err, PF_BUG, "'%.*s' was written outside of '%.*s'", PF_STR_ARG(file->path), PF_STR_ARG(scratch));
     }
-    pf_str key = pf_arena_printf(arena, "%.*s/%.*s", PF_STR_ARG(key_folder), PF_STR_ARG(name));
+    if (publication->is_spread) name = pf_iceberg_spread_name(name, arena);
+    pf_str key = pf_arena_printf(arena, "%.*s/%.*s", PF_STR_ARG(publication->key_folder), PF_STR_ARG(name));
     char *path = pf_arena_cstr(arena, file->path);
     struct pf_mapped_file mapped;
     PF_TRY(pf_file_map(path, &mapped, err));
-    enum pf_code code = pf_store_put(store, key, mapped.bytes, err);
+    enum pf_code code = pf_store_put(publication->store, key, mapped.bytes, err);
     pf_file_unmap(&mapped);
     PF_TRY(code);
     unlink(path);
-    file->path = pf_store_uri(store, key, arena);
+    file->path = pf_store_uri(publication->store, key, arena);
     return PF_OK;
 }
 
-enum pf_code data_files_publish(struct pf_store *store, pf_str scratch, pf_str key_folder, struct data_files *files,
+enum pf_code data_files_publish(const struct data_publication *publication, struct data_files *files,
                                 struct pf_arena *arena, struct pf_error *err) {
+    struct pf_store *store = publication->store;
     for (size_t i = 0; i < files->count; i++) {
         pf_str key;
         struct pf_written_file *file = &files->items[i];
-        if (scratch.len) {
-            PF_TRY(upload_file(store, scratch, key_folder, file, arena, err));
+        if (publication->scratch.len) {
+            PF_TRY(upload_file(publication, file, arena, err));
             continue;
         }
         if (!pf_store_key_of(store, file->path, &key)) {
@@ -300,4 +302,14 @@ enum pf_code data_files_publish(struct pf_store *store, pf_str scratch, pf_str k
         PF_TRY(pf_store_sync(store, key, err));
     }
     return PF_OK;
+}
+
+enum pf_code data_files_remove(struct pf_store *store, const struct data_files *files, struct pf_error *err) {
+    struct pf_arena *arena = pf_arena_new(NULL, "remove data files");
+    pf_str *keys = PF_ARENA_ARRAY(arena, pf_str, files->count);
+    size_t count = 0;
+    for (size_t i = 0; i < files->count; i++) count += pf_store_key_of(store, files->items[i].path, &keys[count]);
+    enum pf_code code = pf_store_delete_many(store, keys, count, err);
+    pf_arena_free(arena);
+    return code;
 }

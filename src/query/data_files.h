@@ -25,9 +25,17 @@ enum pf_code data_files_copy(const struct data_copy *copy, struct pf_arena *aren
 pf_str data_files_select_sql(const struct pf_write *write, pf_str source_sql, struct pf_arena *arena);
 
 /* Paths become URIs, and the files durable. `scratch` (empty: the files lie in the store): the folder they were written
- * to; they become objects "<key_folder>/<name>" and go from there. */
-enum pf_code data_files_publish(struct pf_store *store, pf_str scratch, pf_str key_folder, struct data_files *files,
+ * to; they become objects "<key_folder>/<name>", or spread below it (pf_iceberg_spread_name), and go from there. */
+struct data_publication {
+    struct pf_store *store;
+    pf_str scratch, key_folder;
+    bool is_spread;
+};
+enum pf_code data_files_publish(const struct data_publication *publication, struct data_files *files,
                                 struct pf_arena *arena, struct pf_error *err) PF_MUST_CHECK;
+/* Removes those that are objects of the store, when nobody will refer to them. */
+enum pf_code data_files_remove(struct pf_store *store, const struct data_files *files, struct pf_error *err)
+    PF_MUST_CHECK;
 
 /* Where a statement of `id` writes before it publishes: the store's own folder for `key_folder`; where the store has
  * none, a folder below `local` that is made, and that the caller removes: `*out_is_scratch`. */

@@ -30,6 +30,7 @@ struct loading {
     struct pf_table_spec spec;       /* if it is */
     pf_str scratch_directory;        /* empty: files are written where they belong */
     pf_str data_prefix, file_prefix; /* keys of the new files: data_prefix/file_prefix-<n>.parquet */
+    struct data_files written;
     struct pf_data_file *files;
     size_t file_count;
 };
@@ -136,7 +137,9 @@ static void remove_files(const struct loading *loading) {
     struct pf_error err;
     pf_str prefix = pf_arena_printf(loading->arena, "%.*s/%.*s", PF_STR_ARG(loading->data_prefix),
                                     PF_STR_ARG(loading->file_prefix));
-    if (pf_store_delete_prefix(loading->env->store, prefix, NULL, &err) != PF_OK) {
+    enum pf_code code = data_files_remove(loading->env->store, &loading->written, &err); /* not below the prefix */
+    if (code == PF_OK) code = pf_store_delete_prefix(loading->env->store, prefix, NULL, &err);
+    if (code != PF_OK) {
         pf_log_failure(PF_LOG_WARN, "tolerated: files of a failed load could not be removed", &err);
     }
 }
@@ -185,8 +188,16 @@ static enum pf_code write_files(struct loading *loading, struct pf_error *err) {
     PF_TRY(choose_directory(loading, &write.directory, err));
     struct data_files files = {0};
     PF_TRY(load_write_files(&write, loading->arena, &files, err));
-    PF_TRY(data_files_publish(loading->env->store, loading->scratch_directory, loading->data_prefix, &files,
-                              loading->arena, err));
+    int spreads_files = pf_table_metadata_spreads_files(loading->table->metadata);
+    struct data_publication publication = {
+        .store = loading->env->store,
+        .scratch = loading->scratch_directory,
+        .key_folder = loading->data_prefix,
+        .is_spread = spreads_files < 0 ? loading->env->spreads_files : spreads_files != 0,
+    };
+    enum pf_code code = data_files_publish(&publication, &files, loading->arena, err);
+    loading->written = files;
+    PF_TRY(code);
     return make_entries(loading, &files, err);
 }
 
@@ -259,6 +270,7 @@ enum pf_code pf_load(struct pf_stack *stack, const struct pf_load_options *optio
         .catalog = pf_stack_catalog(stack),
         .memory_limit_bytes = stack->options.coordinator_memory_bytes,
         .temp_directory = stack->run_path,
+        .spreads_files = stack->options.spreads_files,
     };
     enum pf_code code = load_files(&env, options, out_result, err);
     query_log_audit(stack, PF_STR("load"), options->replace ? "replace" : "load", options->table, code);

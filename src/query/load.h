@@ -16,6 +16,7 @@ struct load_env {
     int threads;                /* 0: cores */
     int64_t memory_limit_bytes; /* 0: DuckDB's default */
     pf_str temp_directory;      /* spill, and files on their way to a store without a folder; empty: no spill */
+    bool spreads_files;         /* where the table's properties say nothing */
     const struct pf_mark *mark; /* NULL: none; the table must be there, see pf_catalog_append_marked */
 };
 

@@ -34,6 +34,7 @@ enum pf_exchange_redis { PF_EXCHANGE_REDIS_AUTO, PF_EXCHANGE_REDIS_NONE, PF_EXCH
 struct pf_stack_options {
     pf_str store_url;                      /* file:///path, s3://bucket/prefix */
     struct pf_store_options store_options; /* of the coordinator and its workers */
+    bool spreads_files;                    /* over hashed prefixes, where a table's properties say nothing */
     int64_t cache_memory_bytes;            /* of a worker's memory, for data of a store without files; 0: a quarter */
     /* Who knows the tables; `url` empty: the store itself; "function:<name>": the catalog function, run by us from
      * `catalog_bootstrap` (empty: functions/catalog/bootstrap near the program). */
@@ -234,6 +235,7 @@ struct pf_write {
     pf_str compression;  /* "zstd" */
     int64_t file_size_bytes, row_group_rows; /* a file of a partition may be larger */
     bool has_bloom_filters;
+    int spreads_files; /* over prefixes of an object store; -1: as pf_stack_options say */
 };
 struct pf_stats_text;
 struct pf_written_file {

@@ -232,6 +232,8 @@ struct pf_query {
     const struct pf_fragment *last;
     size_t bound_input_count; /* of the last fragment, in the local exchange */
     bool last_is_counted;
+    struct pf_written_file *written; /* by pf_query_write */
+    size_t written_count;
     struct pf_column *columns;
     struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
     bool is_over, is_select;

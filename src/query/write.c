@@ -131,9 +131,16 @@ static enum pf_code write_here(struct pf_query *query, const struct pf_write *wr
                                 &copy.directory, &is_scratch, err));
     enum pf_code code = copy_here(query, &copy, files, err);
     if (code == PF_OK) {
-        code = data_files_publish(stack->store, is_scratch ? copy.directory : PF_STR_EMPTY, folder, files, query->arena,
-                                  err);
+        struct data_publication publication = {
+            .store = stack->store,
+            .scratch = is_scratch ? copy.directory : PF_STR_EMPTY,
+            .key_folder = folder,
+            .is_spread = write->spreads_files < 0 ? stack->options.spreads_files : write->spreads_files != 0,
+        };
+        code = data_files_publish(&publication, files, query->arena, err);
     }
+    query->written = files->items;
+    query->written_count = files->count;
     if (is_scratch) (void)!pf_file_remove_tree(copy.directory.ptr, NULL);
     return code;
 }
@@ -167,7 +174,10 @@ enum pf_code pf_query_write(struct pf_query *query, const struct pf_write *write
 
 void pf_query_remove_files(struct pf_query *query, pf_str prefix) {
     struct pf_error err;
-    if (pf_store_delete_prefix(query->stack->store, prefix, NULL, &err) != PF_OK) {
+    struct data_files spread = {.items = query->written, .count = query->written_count}; /* not below the prefix */
+    enum pf_code code = data_files_remove(query->stack->store, &spread, &err);
+    if (code == PF_OK) code = pf_store_delete_prefix(query->stack->store, prefix, NULL, &err);
+    if (code != PF_OK) {
         pf_log_failure(PF_LOG_WARN, "tolerated: files of a statement that failed could not be removed", &err);
     }
 }

@@ -53,6 +53,7 @@ void stack_options_from(const struct pf_config *config, struct pf_stack_options 
     out_options->redis_connections = (int)pf_config_number(config, PF_CONFIG_REDIS_CONNECTIONS);
     out_options->redis_allows_insecure = pf_config_number(config, PF_CONFIG_REDIS_ALLOW_INSECURE) != 0;
     out_options->exchange_path = pf_config_text(config, PF_CONFIG_EXCHANGE_PATH);
+    out_options->spreads_files = pf_config_number(config, PF_CONFIG_SPREAD_FILES) != 0;
     out_options->exchange_url = pf_config_text(config, PF_CONFIG_EXCHANGE_URL);
     out_options->exchange_redis = (enum pf_exchange_redis)pf_config_number(config, PF_CONFIG_EXCHANGE_REDIS);
     out_options->run_path = pf_config_text(config, PF_CONFIG_RUN_PATH);

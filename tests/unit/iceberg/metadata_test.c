@@ -186,3 +186,12 @@ TEST(paths_of_new_files_follow_the_properties) {
     CHECK_STR(pf_table_metadata_next_path(&metadata, PF_STR("s3://b/t/metadata/v7.metadata.json"), uuid, test->arena),
               "s3://b/t/meta/00000-u.metadata.json");
 }
+
+/* As PyIceberg's ObjectStoreLocationProvider has them. */
+TEST(spreads_names_as_iceberg_does) {
+    CHECK_STR(pf_iceberg_spread_name(PF_STR("a"), test->arena), "0101/0110/1001/10110010/a");
+    CHECK_STR(pf_iceberg_spread_name(PF_STR("b"), test->arena), "1110/0111/1110/00000011/b");
+    CHECK_STR(pf_iceberg_spread_name(PF_STR("d"), test->arena), "1001/0001/0100/01110011/d");
+    CHECK_STR(pf_iceberg_spread_name(PF_STR("01m830hf8f1axdyf4rskq9ns3e-0.parquet"), test->arena),
+              "1000/0101/0101/10000000/01m830hf8f1axdyf4rskq9ns3e-0.parquet");
+}
