@@ -108,6 +108,28 @@ TEST(outer_joins_by_ranges_end_no_process) {
     CHECK_STR(bench_ask(test, bench, "SELECT current_setting('merge_join_threshold')::VARCHAR", false), "1000");
 }
 
+/* The text given to query() hides the join from what makes it harmless; a locked instance refuses query(). */
+TEST(an_instance_that_an_internal_error_broke_is_told_apart) {
+    struct pf_engine_options options = {.threads = 2};
+    struct bench *bench = bench_open(test, &options);
+    struct pf_rows *rows;
+    CHECK_TRUE(!pf_engine_is_broken(bench->engine));
+    CHECK_FAILS(pf_session_run(bench->session, PF_STR("SELECT error('mine')"), &test->err), PF_INVALID, "mine");
+    CHECK_TRUE(!pf_engine_is_broken(bench->engine));
+    CHECK_FAILS(pf_session_run(bench->session,
+                               PF_STR("SELECT * FROM query('SELECT a.s, b.i FROM (SELECT (range * 7) % 9000 AS i, "
+                                      "{''x'': range} AS s FROM range(3000)) a RIGHT JOIN range(5000) b(i) ON a.i >= "
+                                      "b.i + 10000 AND a.i < b.i + 20000')"),
+                               &test->err),
+                PF_BUG, "INTERNAL Error");
+    CHECK_TRUE(pf_engine_is_broken(bench->engine));
+    /* Others on that instance are told to try again; that it was not their fault. */
+    CHECK_FAILS(pf_session_query(bench->session, PF_STR("SELECT 1"), &rows, &test->err), PF_REMOTE, "invalidated");
+    struct bench *next = bench_open(test, &options);
+    CHECK_TRUE(!pf_engine_is_broken(next->engine));
+    CHECK_STR(bench_ask(test, next, "SELECT 'fine'", false), "fine");
+}
+
 TEST(keeps_duckdbs_message_and_gives_it_a_code) {
     static const struct {
         const char *sql;
