@@ -155,7 +155,7 @@ enum pf_code pf_planner_read(pf_str plan_json, pf_str estimates_json, const stru
     PF_TRY(check_references(root, NULL, err));
     struct cutter cutter = {.arena = arena, .next_op_id = reader.next_op_id};
     struct pf_plan *plan = PF_ARENA_NEW(arena, struct pf_plan);
-    plan->root = rewrite_windows(&cutter, rewrite_distinct(&cutter, root));
+    plan->root = rewrite_windows(&cutter, rewrite_distinct(&cutter, rewrite_disjunctions(&cutter, root)));
     plan->next_op_id = cutter.next_op_id;
     plan->column_names = PF_ARENA_ARRAY(arena, pf_str, root->column_count);
     for (uint32_t i = 0; i < root->column_count; i++) plan->column_names[i] = default_name(root, i, arena);

@@ -141,6 +141,8 @@ const struct pf_expr *final_value(struct cutter *cutter, const struct pf_expr *c
 const struct pf_op *rewrite_distinct(struct cutter *cutter, const struct pf_op *op);
 /* rewrite_windows.c: windows that share no PARTITION BY expression -> one operator each. */
 const struct pf_op *rewrite_windows(struct cutter *cutter, const struct pf_op *op);
+/* rewrite_disjunctions.c: (p AND q) OR (r AND s) above a join -> p OR r on one side, q OR s on the other. */
+const struct pf_op *rewrite_disjunctions(struct cutter *cutter, const struct pf_op *op);
 
 /* False if the aggregates can't be computed from partial ones. */
 struct aggregate_split {

@@ -356,3 +356,13 @@ SELECT a.id, b.p IS NULL AS p, b.q IS NULL AS q FROM nulls a LEFT JOIN (SELECT i
 SELECT b.id FROM (SELECT row_number() OVER (PARTITION BY q.name ORDER BY q.id) AS w0, rank() OVER (PARTITION BY q.key ORDER BY q.id) AS w1 FROM nulls q) a LEFT JOIN (SELECT id, flag FROM nulls WHERE id < 5) b ON b.flag;
 -- name: constant_keys_of_a_distinct_aggregate
 SELECT flag, string_agg(DISTINCT NULL::VARCHAR, ';' ORDER BY NULL::VARCHAR DESC) AS a, string_agg(DISTINCT name, ';' ORDER BY name DESC, 1) AS b, list(DISTINCT 'x' ORDER BY 'x') AS c, string_agg(DISTINCT key::VARCHAR, ',' ORDER BY key::VARCHAR NULLS FIRST) AS d FROM nulls GROUP BY flag;
+-- name: disjunction_over_both_sides
+SELECT a.id, e.name FROM nulls a JOIN employees e ON a.key = e.id WHERE (a.flag AND e.name > 'C' AND a.id < 100) OR (a.name = 'text 1' AND e.salary < 80) OR (a.id IN (7, 8, 9) AND e.boss IS NULL) ORDER BY 1, 2;
+-- name: disjunction_over_a_left_join
+SELECT a.id, e.name FROM nulls a LEFT JOIN employees e ON a.key = e.id WHERE (a.id < 20 AND e.name IS NULL) OR (a.id BETWEEN 50 AND 60 AND e.salary > 60) ORDER BY 1, 2;
+-- name: disjunction_over_a_full_join
+SELECT a.id, k.label FROM nulls a FULL JOIN keys k ON a.key = k.key WHERE (a.id < 20 AND k.label IS NULL) OR (a.id IS NULL AND k.key > 5000) ORDER BY 1, 2;
+-- name: disjunction_over_three_tables
+SELECT count(*) AS n FROM nulls a, nulls b, employees e WHERE a.key = b.key AND b.id = e.id AND ((a.flag AND b.id < 4 AND e.salary > 70) OR (NOT a.flag AND b.id > 4 AND e.boss = 2));
+-- name: disjunction_that_might_fail
+SELECT a.id FROM nulls a JOIN employees e ON a.key = e.id WHERE (a.id > 0 AND CAST(substr(a.name, 6) AS INTEGER) = 1 AND e.id = 1) OR (a.id = 0 AND e.id = 2) ORDER BY 1;
