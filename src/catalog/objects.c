@@ -43,6 +43,15 @@ enum pf_code catalog_locate(struct pf_catalog *catalog, pf_str uri, struct pf_ar
     return PF_OK;
 }
 
+enum pf_code pf_catalog_locate(struct pf_catalog *catalog, pf_str uri, struct pf_arena *arena, pf_str *out_key,
+                               pf_str *out_local_path, struct pf_error *err) {
+    struct catalog_place place;
+    PF_TRY(catalog_locate(catalog, uri, arena, &place, err));
+    *out_key = place.key;
+    *out_local_path = place.local_path;
+    return PF_OK;
+}
+
 enum pf_code catalog_read_object(struct pf_catalog *catalog, pf_str uri, struct pf_arena *arena, pf_str *out_bytes,
                                  struct pf_error *err) {
     struct catalog_place place;

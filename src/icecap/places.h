@@ -40,4 +40,15 @@ struct place_deletes {
 enum pf_code places_write_deletes(struct icecap_call *call, const struct places *places, pf_str prefix,
                                   struct place_deletes *out_deletes, struct pf_error *err) PF_MUST_CHECK;
 
+/* Instead: the data files that lose rows go, and what stays in them is read once more. */
+struct place_rewrite {
+    struct pf_file_list part;     /* for pf_query_define_part: those files, without the rows that go */
+    struct place_deletes deletes; /* no added files, nothing needed */
+    pf_str *helpers;              /* URIs of the delete files that `part` is read with */
+    size_t helper_count;
+};
+enum pf_code places_plan_rewrite(struct icecap_call *call, const struct places *places,
+                                 const struct place_deletes *deletes, struct place_rewrite *out_rewrite,
+                                 struct pf_error *err) PF_MUST_CHECK;
+
 #endif

@@ -3,7 +3,10 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
 #include "icecap/clauses.h"
+#include "store/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +23,10 @@ struct attempt {
     struct place_deletes deletes;
     struct pf_data_file *files; /* new data files */
     size_t file_count;
-    int64_t new_rows;
-    bool must_keep; /* the outcome is unknown: its files may be the table's */
+    pf_str *helpers; /* delete files that never become the table's */
+    size_t helper_count;
+    int64_t new_rows, moved_rows; /* moved: out of files that are rewritten */
+    bool must_keep;               /* the outcome is unknown: its files may be the table's */
 };
 
 /* ---- SQL ---- */
@@ -93,19 +98,21 @@ static enum pf_code find_places(struct attempt *attempt, struct pf_error *err) {
 /* ---- rows that come ---- */
 
 /* The columns of the table, and in version 3 the row ids that updated rows keep. */
-static enum pf_code set_columns(struct attempt *attempt, size_t column_count, struct pf_error *err) {
+static enum pf_code set_columns(struct attempt *attempt, size_t column_count, bool has_sequence, struct pf_error *err) {
     struct pf_arena *arena = attempt->call->arena;
     struct target *target = attempt->target;
     const struct pf_iceberg_schema *schema = target->table->schema;
     struct target_source *sources = PF_ARENA_ARRAY(arena, struct target_source, schema->field_count);
-    if (column_count != schema->field_count + 1) PF_FAIL(err, PF_BUG, "new rows have %zu columns", column_count);
+    if (column_count != schema->field_count + (has_sequence ? 2 : 1))
+        PF_FAIL(err, PF_BUG, "new rows have %zu columns", column_count);
     for (size_t i = 0; i < schema->field_count; i++) sources[i].sql = pf_arena_printf(arena, "k%zu", i);
     PF_TRY(target_set_columns(attempt->call, target, sources, column_count, err));
     target->write.field_ids_sql = pf_iceberg_field_ids_sql(schema, arena);
     if (target->table->metadata->format_version < 3) return PF_OK;
+    pf_str sequence = has_sequence ? pf_arena_printf(arena, "k%zu", schema->field_count + 1) : PF_STR("NULL");
     target->write.columns_sql = pf_arena_printf(
-        arena, "%.*s, CAST(k%zu AS BIGINT) AS _row_id, CAST(NULL AS BIGINT) AS _last_updated_sequence_number",
-        PF_STR_ARG(target->write.columns_sql), schema->field_count);
+        arena, "%.*s, CAST(k%zu AS BIGINT) AS _row_id, CAST(%.*s AS BIGINT) AS _last_updated_sequence_number",
+        PF_STR_ARG(target->write.columns_sql), schema->field_count, PF_STR_ARG(sequence));
     target->write.field_ids_sql = pf_iceberg_field_ids_sql(pf_iceberg_schema_with_lineage(schema, arena), arena);
     return PF_OK;
 }
@@ -127,13 +134,15 @@ static enum pf_code take_files(struct attempt *attempt, struct pf_written_file *
                                struct pf_error *err) {
     struct pf_arena *arena = attempt->call->arena;
     const struct pf_table_metadata *metadata = attempt->target->table->metadata;
-    attempt->files = PF_ARENA_ARRAY(arena, struct pf_data_file, count);
-    attempt->file_count = count;
+    struct pf_data_file *files = PF_ARENA_ARRAY(arena, struct pf_data_file, attempt->file_count + count);
+    if (attempt->file_count) memcpy(files, attempt->files, attempt->file_count * sizeof *files);
     for (size_t i = 0; i < count; i++) {
         if (metadata->format_version >= 3) drop_lineage_stats(&written[i], arena);
-        PF_TRY(pf_written_file_entry(&written[i], metadata, arena, &attempt->files[i], err));
+        PF_TRY(pf_written_file_entry(&written[i], metadata, arena, &files[attempt->file_count + i], err));
         attempt->new_rows += written[i].row_count;
     }
+    attempt->files = files;
+    attempt->file_count += count;
     return PF_OK;
 }
 
@@ -144,18 +153,73 @@ static enum pf_code write_rows(struct attempt *attempt, struct pf_error *err) {
     size_t count = 0;
     if (!attempt->change->rows_sql.len) return PF_OK;
     PF_TRY(pf_query_bind(call->query, attempt->change->rows_sql, &columns, &count, err));
-    PF_TRY(set_columns(attempt, count, err));
+    PF_TRY(set_columns(attempt, count, false, err));
     count = 0;
     PF_TRY(pf_query_write(call->query, &attempt->target->write, &written, &count, err));
     return take_files(attempt, written, count, err);
 }
 
-/* ---- the commit ---- */
+/* ---- copy on write ---- */
 
 static pf_str table_property(const struct attempt *attempt, const char *ending, const char *fallback) {
     pf_str key = pf_arena_printf(attempt->call->arena, "write.%s.%s", attempt->change->verb, ending);
     return pf_table_metadata_property(attempt->target->table->metadata, key, pf_str_from_cstr(fallback));
 }
+
+/* Version 1 has no delete files. */
+static bool copies_on_write(const struct attempt *attempt) {
+    return attempt->target->table->metadata->format_version < 2 ||
+           pf_str_equal_nocase(table_property(attempt, "mode", "merge-on-read"), PF_STR("copy-on-write"));
+}
+
+/* The rows that stay in the files of `part`, into new files, with their row ids. */
+static enum pf_code write_part(struct attempt *attempt, const struct pf_file_list *part, struct pf_error *err) {
+    struct icecap_call *call = attempt->call;
+    struct pf_arena *arena = call->arena;
+    const struct pf_table *table = attempt->target->table;
+    pf_str name = pf_arena_printf(arena, "pf_part_%.*s", PF_STR_ARG(pf_id_ulid(arena)));
+    pf_str sql =
+        pf_arena_printf(arena, "SELECT * FROM %.*s.%.*s", PF_STR_ARG(pf_sql_quote_name(table->id.space, arena)),
+                        PF_STR_ARG(pf_sql_quote_name(name, arena)));
+    const struct pf_column *columns;
+    struct pf_written_file *written = NULL;
+    size_t count = 0;
+    int64_t rows = attempt->new_rows;
+    pf_query_define_part(call->query, name, table, part);
+    enum pf_code code = pf_query_bind(call->query, sql, &columns, &count, err);
+    if (code == PF_OK) code = set_columns(attempt, count, true, err);
+    if (code == PF_OK) code = pf_query_write(call->query, &attempt->target->write, &written, &count, err);
+    if (code == PF_OK) code = take_files(attempt, written, count, err);
+    pf_query_forget_part(call->query);
+    attempt->moved_rows = attempt->new_rows - rows;
+    attempt->new_rows = rows;
+    return code;
+}
+
+static enum pf_code rewrite_files(struct attempt *attempt, struct pf_error *err) {
+    struct place_rewrite rewrite;
+    PF_TRY(places_plan_rewrite(attempt->call, &attempt->places, &attempt->deletes, &rewrite, err));
+    if (rewrite.part.count) PF_TRY(write_part(attempt, &rewrite.part, err));
+    attempt->deletes = rewrite.deletes;
+    attempt->helpers = rewrite.helpers;
+    attempt->helper_count = rewrite.helper_count;
+    return PF_OK;
+}
+
+/* Delete files that only said what to leave out. */
+static void remove_helpers(const struct attempt *attempt) {
+    struct pf_store *store = pf_stack_store(attempt->call->stack);
+    for (size_t i = 0; i < attempt->helper_count; i++) {
+        pf_str key;
+        struct pf_error err;
+        if (!pf_store_key_of(store, attempt->helpers[i], &key)) continue;
+        if (pf_store_delete(store, key, &err) != PF_OK) {
+            pf_log_failure(PF_LOG_WARN, "tolerated: a helper file of a statement could not be removed", &err);
+        }
+    }
+}
+
+/* ---- the commit ---- */
 
 /* Rows that go and come again are one, as DuckDB counts. */
 static int64_t changed_rows(const struct attempt *attempt) {
@@ -190,7 +254,7 @@ static enum pf_code commit(struct attempt *attempt, struct pf_error *err) {
         .added_count = added_count,
         .removed = deletes->removed,
         .removed_count = deletes->removed_count,
-        .needed_files = deletes->needed,
+        .needed_files = deletes->needed, /* copied on write: none */
         .needed_count = deletes->needed_count,
         .minds_deleted_files = !is_delete,
         .minds_new_deletes = !is_delete,
@@ -248,7 +312,10 @@ static enum pf_code run_attempt(struct attempt *attempt, struct pf_error *err) {
     attempt->target->is_written = true;
     PF_TRY(write_rows(attempt, err));
     PF_TRY(places_write_deletes(call, &attempt->places, attempt->target->write.prefix, &attempt->deletes, err));
-    return commit(attempt, err);
+    if (copies_on_write(attempt)) PF_TRY(rewrite_files(attempt, err));
+    PF_TRY(commit(attempt, err));
+    remove_helpers(attempt);
+    return PF_OK;
 }
 
 static bool find_done(struct icecap_call *call, const struct pf_table *table) {

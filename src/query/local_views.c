@@ -65,7 +65,7 @@ static enum pf_code make_input(struct pf_stack *stack, const struct lake_table *
     struct pf_file_list *files = PF_ARENA_NEW(arena, struct pf_file_list);
     struct stage_input input = {.kind = PF_INPUT_SCAN, .role = PF_ROLE_WHOLE};
     struct split_source source;
-    PF_TRY(pf_catalog_plan_files(stack->catalog, lake->table, NULL, 0, arena, files, err));
+    PF_TRY(plan_lake_files(stack, lake, NULL, 0, arena, files, err));
     input.column_count = lake->column_count;
     input.columns = PF_ARENA_ARRAY(arena, struct task_column, lake->column_count);
     for (size_t i = 0; i < lake->column_count; i++) input.columns[i] = lake_column(lake, i);

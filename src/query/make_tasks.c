@@ -74,8 +74,7 @@ static enum pf_code make_input(struct pf_stack *stack, const struct lake_tables 
                 PF_STR_ARG(input->scan_name));
     }
     PF_TRY(set_scan_columns(lake, input, arena, out_input, err));
-    PF_TRY(pf_catalog_plan_files(stack->catalog, lake->table, input->predicates, input->predicate_count, arena,
-                                 &out_state->files, err));
+    PF_TRY(plan_lake_files(stack, lake, input->predicates, input->predicate_count, arena, &out_state->files, err));
     PF_TRY(scan_source_open(lake, &out_state->files, arena, out_input, &out_state->source, err));
     if (input->role == PF_ROLE_WHOLE) {
         scan_take_all(&out_state->source, arena, &out_input->splits, &out_input->split_count, &out_input->deletes);

@@ -222,6 +222,13 @@ enum pf_code pf_query_read(struct pf_query *query,
                            enum pf_code (*take)(void *context, const struct pf_chunk *chunk, struct pf_error *err),
                            void *context, struct pf_error *err) PF_MUST_CHECK;
 
+/* From now on `name`, in the table's namespace, stands for these files of the table with these deletes: its columns and row
+ * lineage. One part at a time; the list must live as long as it is used. */
+struct pf_file_list;
+void pf_query_define_part(struct pf_query *query, pf_str name, const struct pf_table *table,
+                          const struct pf_file_list *files);
+void pf_query_forget_part(struct pf_query *query);
+
 /* How rows become Parquet files. */
 struct pf_write {
     pf_str columns_sql;   /* select list over the columns k0, k1 … of the bound SELECT: the columns of the files */

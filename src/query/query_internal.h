@@ -172,8 +172,9 @@ pf_str running_record_json(struct pf_stack *stack, struct running *running, stru
 
 struct lake_table {
     struct pf_table *table;
-    pf_str view_name; /* as statements write it: orders, orders@version=7, orders$files */
-    pf_str kind;      /* not empty: a metadata table of `table` */
+    pf_str view_name;                 /* as statements write it: orders, orders@version=7, orders$files */
+    pf_str kind;                      /* not empty: a metadata table of `table` */
+    const struct pf_file_list *files; /* NULL: those of its snapshot; else a part of them (part_tables.c) */
     struct pf_table_totals totals;
     pf_str scan_name;                       /* main.orders@<snapshot>.<schema>.<uuid's first part> */
     const struct pf_iceberg_schema *schema; /* the table's; with lineage two columns more, with positions four */
@@ -196,7 +197,17 @@ struct table_pins {
     bool is_on; /* tables that are loaded are added */
     struct pf_table **items;
     size_t count, capacity;
+    pf_str part_name; /* part_tables.c */
+    const struct pf_table *part_table;
+    const struct pf_file_list *part_files; /* NULL: no part */
 };
+
+/* part_tables.c. Is it the name of the part? */
+bool find_part(const struct table_pins *pins, struct pf_table_id id, struct pf_arena *arena, struct lake_table *lake);
+/* The files of a table that a scan reads: pf_catalog_plan_files, or those of the part. */
+enum pf_code plan_lake_files(struct pf_stack *stack, const struct lake_table *lake,
+                             const struct pf_predicate *predicates, size_t predicate_count, struct pf_arena *arena,
+                             struct pf_file_list *out_list, struct pf_error *err) PF_MUST_CHECK;
 
 /* resolve_tables.c; `pins` may be NULL. Names that the catalog doesn't know are left to the binder. `all`: every table there is. */
 enum pf_code resolve_tables(struct pf_stack *stack, const struct pf_statement *statement, bool all,

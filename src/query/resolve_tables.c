@@ -69,6 +69,7 @@ static enum pf_code load_pinned(struct pf_stack *stack, struct pf_table_id id, s
 static enum pf_code load_table(struct pf_stack *stack, struct pf_table_id id, struct table_pins *pins,
                                struct pf_arena *arena, struct lake_table *lake, struct pf_error *err) {
     struct table_name name = split_table_name(id.name);
+    if (find_part(pins, id, arena, lake)) return PF_OK;
     enum pf_code code = load_pinned(stack, id, pins, arena, &lake->table, err);
     if (code == PF_OK) lake->view_name = lake->table->id.name;
     if (code != PF_NOT_FOUND || !has_tail(&name)) return code;
@@ -78,6 +79,13 @@ static enum pf_code load_table(struct pf_stack *stack, struct pf_table_id id, st
     lake->has_lineage = lake->has_positions || pf_str_equal_nocase(name.kind, PF_STR("rows"));
     if (!lake->has_lineage) lake->kind = name.kind;
     lake->view_name = id.name;
+    return PF_OK;
+}
+
+static enum pf_code count_rows(struct pf_stack *stack, struct lake_table *lake, struct pf_error *err) {
+    if (!lake->files) return pf_catalog_totals(stack->catalog, lake->table, &lake->totals, err);
+    lake->totals =
+        (struct pf_table_totals){lake->files->row_count, lake->files->size_bytes, (int64_t)lake->files->count, false};
     return PF_OK;
 }
 
@@ -106,13 +114,15 @@ static enum pf_code add_table(struct pf_stack *stack, struct pf_table_id id, boo
         lake.scan_name = pf_arena_printf(arena, "%.*s$%.*s@%lld.%.*s", PF_STR_ARG(lake.table->full_name),
                                          PF_STR_ARG(lake.kind), snapshot_id, PF_STR_ARG(lake.table->metadata_path));
     } else {
-        PF_TRY(pf_catalog_totals(stack->catalog, lake.table, &lake.totals, err));
+        PF_TRY(count_rows(stack, &lake, err));
         PF_TRY(choose_schema(&lake, arena, err));
         PF_TRY(describe_columns(&lake, arena, err));
         /* A table that was dropped and made anew is another one. */
         pf_str uuid = pf_str_slice(lake.table->metadata->table_uuid, 0, UUID_BYTES);
-        lake.scan_name = pf_arena_printf(arena, "%.*s%s@%lld.%d.%.*s", PF_STR_ARG(lake.table->full_name),
-                                         tail_of(&lake), snapshot_id, lake.table->schema->id, PF_STR_ARG(uuid));
+        pf_str part = lake.files ? lake.view_name : PF_STR_EMPTY;
+        lake.scan_name =
+            pf_arena_printf(arena, "%.*s%s%.*s@%lld.%d.%.*s", PF_STR_ARG(lake.table->full_name), tail_of(&lake),
+                            PF_STR_ARG(part), snapshot_id, lake.table->schema->id, PF_STR_ARG(uuid));
     }
     if (lake.tail_sql.len) {
         lake.scan_name = pf_arena_printf(arena, "%.*s+%.*s", PF_STR_ARG(lake.scan_name), PF_STR_ARG(tail.last_id));

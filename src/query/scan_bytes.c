@@ -16,8 +16,8 @@ enum pf_code scan_bytes_of(struct pf_query *query, const struct pf_plan *plan, i
         if (!lake) continue; /* changed meanwhile: the query will start over */
         struct pf_arena *scratch = pf_arena_new(query->arena, "files");
         struct pf_file_list files;
-        enum pf_code code = pf_catalog_plan_files(query->stack->catalog, lake->table, inputs[i].predicates,
-                                                  inputs[i].predicate_count, scratch, &files, err);
+        enum pf_code code =
+            plan_lake_files(query->stack, lake, inputs[i].predicates, inputs[i].predicate_count, scratch, &files, err);
         double columns = lake->column_count ? (double)lake->column_count : 1;
         if (code == PF_OK) bytes += (double)files.size_bytes * (double)inputs[i].column_count / columns;
         pf_arena_free(scratch);

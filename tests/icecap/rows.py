@@ -8,9 +8,13 @@ from harness.cases import Problem, check
 ROWS = "SELECT i AS id, i % 10 AS g, i * 2 AS v, 't' || (i % 7) AS s FROM range({0}, {1}) r(i)"
 
 
-def make(lake, name, version=2, clauses="", files=3, rows=300):
+COPY = {f"write.{verb}.mode": "copy-on-write" for verb in ("delete", "update", "merge")}
+
+
+def make(lake, name, version=2, clauses="", properties=None, files=3, rows=300):
     """A table of several files, and the same in plain DuckDB."""
-    properties = f"WITH ('format-version' = '{version}')" if version != 2 else ""
+    pairs = {"format-version": str(version)} | (properties or {})
+    properties = "WITH (" + ", ".join(f"'{key}' = '{value}'" for key, value in pairs.items()) + ")"
     lake.only(f"CREATE TABLE {name} (id BIGINT, g BIGINT, v BIGINT, s VARCHAR) {clauses} {properties}")
     lake.plain.execute(f"CREATE OR REPLACE TABLE {name} (id BIGINT, g BIGINT, v BIGINT, s VARCHAR)")
     for part in range(files):
@@ -181,8 +185,8 @@ class Maker:
         return f"MERGE INTO {name} t USING {self.source()} ON t.id = q.id {clauses}"
 
 
-def runs_made_up_statements(lake, name, seed, count, version=2, clauses=""):
-    make(lake, name, version, clauses)
+def runs_made_up_statements(lake, name, seed, count, version=2, clauses="", properties=None):
+    make(lake, name, version, clauses, properties)
     maker = Maker(name, seed)
     for number in range(count):
         sql = maker.statement()
@@ -211,7 +215,7 @@ def totals_are_right(lake, name):
     totals = {"data": [0, 0], "deletes": [0, 0]}
     for manifest in table.current_snapshot().manifests(table.io):
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-            kind = totals["data" if entry.data_file.content.value == 0 else "deletes"]
+            kind = totals["data" if int(entry.data_file.content) == 0 else "deletes"]
             kind[0] += 1
             kind[1] += entry.data_file.record_count
     summary = table.current_snapshot().summary.additional_properties
@@ -220,14 +224,55 @@ def totals_are_right(lake, name):
     check(totals == said, f"manifests have {totals}, the summary says {said}")
 
 
-def made_up(version, clauses, seeds, count):
+def made_up(version, clauses, seeds, count, properties=None):
     def case(lake):
         for seed in seeds:
-            runs_made_up_statements(lake, f"r{version}_{seed}", seed, count, version, clauses)
+            runs_made_up_statements(lake, f"r{version}_{seed}", seed, count, version, clauses, properties)
+        if properties == COPY:
+            check(snapshot(lake, f"r{version}_{seeds[0]}").summary["total-delete-files"] == "0", "there are delete files")
 
-    case.__name__ = f"made_up_statements_of_version_{version}_{clauses or 'plain'}"
+    manner = "copied on write" if properties == COPY else "merged on read"
+    case.__name__ = f"made_up_statements_of_version_{version}_{clauses or 'plain'}_{manner}"
     return case
 
 
-CASES = [deletes_rows, updates_rows, merges_rows, made_up(2, "", [1, 3, 4], 30), made_up(2, "PARTITIONED BY (g)", [2], 20),
-         made_up(3, "", [5], 30), made_up(3, "PARTITIONED BY (g)", [6], 20)]
+# ---- row lineage ----
+
+
+def lineage(lake, name):
+    return {row[0]: tuple(row[1:]) for row in
+            lake.only(f'SELECT id, _row_id, _last_updated_sequence_number FROM "{name}$rows"').rows}
+
+
+def rows_keep_their_ids(lake):
+    for properties in (None, COPY):
+        lake.only("DROP TABLE IF EXISTS lin")
+        row_ids_are_kept(lake, properties)
+
+
+def row_ids_are_kept(lake, properties):
+    make(lake, "lin", version=3, properties=properties)
+    check(lake.table("lin").metadata.format_version == 3, lake.table("lin").metadata.format_version)
+    before = lineage(lake, "lin")
+    check(len({row_id for row_id, _ in before.values()}) == 300, "row ids are not unique")
+    lake.run("UPDATE lin SET v = -1 WHERE id % 10 = 0")
+    after, sequence = lineage(lake, "lin"), snapshot(lake, "lin").sequence_number
+    check({k: v[0] for k, v in before.items()} == {k: v[0] for k, v in after.items()}, "an update changed row ids")
+    changed = {k for k in after if after[k][1] == sequence}
+    check(changed == set(range(0, 300, 10)), f"updated rows are {sorted(changed)[:5]}")
+    check(all(after[k] == before[k] for k in set(after) - changed), "other rows changed")
+    lake.run("MERGE INTO lin USING (SELECT i AS id, 0 AS g, 1 AS v, 'm' AS s FROM range(295, 305) r(i)) q ON lin.id = q.id "
+             "WHEN MATCHED THEN UPDATE SET v = q.v WHEN NOT MATCHED THEN INSERT *")
+    merged, sequence = lineage(lake, "lin"), snapshot(lake, "lin").sequence_number
+    check(all(merged[k][0] == after[k][0] for k in after), "a merge changed row ids")
+    check(all(merged[k][1] == sequence for k in range(295, 305)), "merged rows are older than their snapshot")
+    check(len({row_id for row_id, _ in merged.values()}) == 305, "row ids are not unique")
+    lake.run("DELETE FROM lin WHERE id < 10")
+    check(lineage(lake, "lin") == {k: v for k, v in merged.items() if k >= 10}, "a delete changed other rows")
+    lake.check_table("lin")
+
+
+CASES = [deletes_rows, updates_rows, merges_rows, rows_keep_their_ids,
+         made_up(2, "", [1], 25), made_up(2, "PARTITIONED BY (g)", [2], 15), made_up(2, "", [3], 20, COPY),
+         made_up(3, "", [5], 25), made_up(3, "PARTITIONED BY (g)", [6], 15), made_up(3, "PARTITIONED BY (truncate(100, id))", [7], 15, COPY),
+         made_up(1, "", [8], 15)]
