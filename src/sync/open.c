@@ -119,4 +119,3 @@ void pf_sync_count(struct pf_sync *sync, struct pf_sync_counters *out_counters) 
     out_counters->retries = atomic_load(&sync->retries);
     out_counters->redirections = atomic_load(&sync->redirections);
 }
-

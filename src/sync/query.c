@@ -148,9 +148,12 @@ static pf_str worker_of(const struct pf_sync_stage *stage, int task) {
 
 static int add_push(struct batch *batch, pf_str query_id, const struct pf_sync_stage *stage, int first) {
     pf_str words[PUSH_WORDS + 2 * PUSH_TASKS] = {
-        stage->coordinator_id,          batch_number(batch, stage->first_attempt > 0 ? stage->first_attempt : 1),
-        batch_number(batch, stage->id), stage->mark,
-        batch_number(batch, first),     batch_number(batch, or_default(stage->steal_ms, PF_SYNC_STEAL_MS)),
+        stage->coordinator_id,
+        batch_number(batch, stage->first_attempt > 0 ? stage->first_attempt : 1),
+        batch_number(batch, stage->id),
+        stage->mark,
+        batch_number(batch, first),
+        batch_number(batch, or_default(stage->steal_ms, PF_SYNC_STEAL_MS)),
         stage->replaces ? PF_STR("1") : PF_STR("0"),
     };
     size_t size_bytes = 0;
@@ -220,8 +223,7 @@ enum pf_code pf_sync_stage_push(struct pf_sync *sync, pf_str query_id, const str
     return code;
 }
 
-enum pf_code pf_sync_speculate(struct pf_sync *sync, pf_str query_id, int stage_id, int task_id,
-                               struct pf_error *err) {
+enum pf_code pf_sync_speculate(struct pf_sync *sync, pf_str query_id, int stage_id, int task_id, struct pf_error *err) {
     PF_TRY(check_id(query_id, "query id", err));
     struct batch batch;
     batch_begin(&batch, sync, true);

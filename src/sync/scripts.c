@@ -96,18 +96,6 @@ static const char prelude[] =
     "  for i = 1, #all do call('UNLINK', b..all[i]) end\n"
     "end\n";
 
-/* What became of a task's result is of no use any more: it is queued again unless it runs or waits. A task that was done
- * does not wait, but for an attempt that came too late, which the next one makes stale: no need to look through the
- * list. */
-#define DEFINE_RERUN                                                                                                   \
-    "local function rerun(task)\n"                                                                                     \
-    "  local latest = call('HGET', b..'attempts', task)\n"                                                             \
-    "  local ref = task..':'..latest\n"                                                                                \
-    "  local was_done = call('HDEL', b..'done', task) == 1\n"                                                          \
-    "  if call('ZSCORE', b..'running', ref) then return end\n"                                                         \
-    "  if was_done or not call('LPOS', b..'pending', ref) then queue(task, latest + 1) end\n"                          \
-    "end\n"
-
 /* In front of those of all queries; KEYS: turns, marks, wakes. */
 static const char ready_prelude[] = "local MAX_WAKES = 1024\n"
                                     "local OWN_WAKE_MS = 10000\n"
@@ -143,8 +131,16 @@ static const char *const sources[SCRIPT_COUNT] = {
                      "keep('stages') keep('cuts')\n"
                      "return s\n",
     /* owner, first attempt, stage, mark, first task, until lanes may be robbed, also those that were queued before?,
-     * {worker or '', payload or ''}… */
-    [SCRIPT_PUSH] = DEFINE_RERUN /* */
+     * {worker or '', payload or ''}…
+     * Of those that were, one that was done does not wait, but for an attempt that came too late, which the next one
+     * makes stale: no need to look through the list. */
+    [SCRIPT_PUSH] = "local function rerun(task)\n"
+                    "  local latest = call('HGET', b..'attempts', task)\n"
+                    "  local ref = task..':'..latest\n"
+                    "  local was_done = call('HDEL', b..'done', task) == 1\n"
+                    "  if call('ZSCORE', b..'running', ref) then return end\n"
+                    "  if was_done or not call('LPOS', b..'pending', ref) then queue(task, latest + 1) end\n"
+                    "end\n"
                     "local s = state()\n"
                     "if s ~= 'open' then return s end\n"
                     "if is_foreign(ARGV[1]) then return 'taken' end\n"

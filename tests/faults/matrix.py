@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The fault matrix: {worker, coordinator, redis, store} x {kill, pause, slow, cut, refuse, duplicate, corrupt} x each
+"""The fault matrix: {worker, coordinator, redis, store, s3} x {kill, pause, slow, cut, refuse, duplicate, corrupt} x each
 stage boundary of six queries.
 
 Two servers share one Redis, behind a proxy, and one exchange folder; the second is there to take over. A fault happens
@@ -94,16 +94,22 @@ class Redis:
 class Arena:
     """All that a cell needs; it is used again for the next one."""
 
+    parts = ("worker", "coordinator", "redis", "store")
+    mark = "matrix"  # of its table in a report
+
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="puffindb-matrix-"))
         self.redis = Redis(self.folder)
         self.proxy = Proxy(self.folder / "redis.sock", self.redis.path)
         options = ["--redis-url", f"unix://{self.folder}/redis.sock", "--exchange-path", str(self.folder / "exchange")]
         options += ["--lease", f"{LEASE_S}s", "--log-level", "info"]
-        self.first, self.second = Stack(workers=2, options=options), Stack(workers=1, options=options)
-        self.second.store_url = self.first.store_url
+        self.first, self.second = self.make_stacks(options)
         self.plain, self.references = Plain(threads=2), {}
         self.timers, self.is_healed = [], threading.Event()
+
+    def make_stacks(self, options):
+        first = Stack(workers=2, options=options)
+        return first, Stack(workers=1, options=options, store_url=first.store_url)
 
     def __enter__(self):
         try:
@@ -152,6 +158,21 @@ class Arena:
         check(counts["push"], "the query has no stage")
         return counts["push"], counts["publish"]
 
+    # ---- harm ----
+
+    def prepare(self):
+        """Before a cell."""
+
+    def harm(self, cell):
+        FAULTS[cell.fault](self, cell.part)
+
+    def note(self):
+        """What there is to say about the harm that was done."""
+        return ""
+
+    def slices(self):
+        return list((self.folder / "exchange").rglob("*.px"))
+
     # ---- after a cell ----
 
     def leftovers(self):
@@ -159,7 +180,7 @@ class Arena:
         keys = [key for key in self.redis.cli("KEYS", "*") if not key.endswith(lasting) and "{log}" not in key]
         folder = self.folder / "exchange"
         files = [str(path.relative_to(folder)) for path in folder.glob("*/*") if path.name != "copy"]
-        return keys + files
+        return keys + files + list(map(str, self.slices()))
 
     def workers(self):
         return self.first.worker_pids() + self.second.worker_pids()
@@ -258,7 +279,7 @@ def kill(arena, part):
         arena.redis.kill()
         arena.later(0.3, arena.redis.start)
     elif part == "store":
-        for path in slices(arena):
+        for path in arena.slices():
             path.unlink(missing_ok=True)
         if small := arena.redis.small_slices():
             arena.redis.cli("UNLINK", *small)
@@ -313,10 +334,6 @@ def corrupt(arena, part):
         arena.proxy.set(sides_of(part), "corrupt")
 
 
-def slices(arena):
-    return list((arena.folder / "exchange").rglob("*.px"))
-
-
 def replace(path, change):
     """As a store has it: another object of that name. Who has mapped the old one keeps it."""
     try:
@@ -329,7 +346,7 @@ def replace(path, change):
 
 
 def damage_slices(arena, change):
-    for path in slices(arena):
+    for path in arena.slices():
         replace(path, change)
     for key in arena.redis.small_slices():
         arena.redis.change(key, change)
@@ -340,7 +357,6 @@ def flipped(data):
     return data[:middle] + bytes([data[middle] ^ 0x5A]) + data[middle + 1 :]
 
 
-PARTS = ("worker", "coordinator", "redis", "store")
 FAULTS = {
     "kill": kill,
     "pause": pause_part,
@@ -350,8 +366,11 @@ FAULTS = {
     "duplicate": duplicate,
     "corrupt": corrupt,
 }
-# A folder neither pauses nor answers twice; a slow disk can't be had from outside.
-NOT_THERE = {("store", "pause"), ("store", "slow"), ("store", "duplicate")}
+NOT_THERE = {
+    ("store", "pause"): "a folder has no process to stop; see s3",
+    ("store", "slow"): "a disk can't be slowed down from outside; see s3",
+    ("store", "duplicate"): "a system call is made once; see s3",
+}
 
 
 # ---- one cell ----
@@ -382,7 +401,7 @@ class Trigger:
             if self.left or self.has_fired:
                 return
             self.has_fired = True
-        FAULTS[self.cell.fault](self.arena, self.cell.part)
+        self.arena.harm(self.cell)
 
 
 def taken_over(arena, query_id):
@@ -442,17 +461,20 @@ def outcome(arena, cell, running):
 def run_cell(arena, cell, pushes, publishes):
     started = time.monotonic()
     arena.is_healed.clear()
+    arena.prepare()
     trigger = Trigger(arena, cell, pushes, publishes)
     running = arena.first.start_query(arena.queries[cell.query], "fleet", LIMIT_S * patience())
     try:
         result = outcome(arena, cell, running)
     finally:
-        seconds = time.monotonic() - started
+        seconds, note = time.monotonic() - started, arena.note()
         arena.heal()
     arena.check_clean()
     arena.check_next()
     if not trigger.has_fired:
         result += " (no harm was done)"
+    else:
+        result += note
     cell.result, cell.seconds = result, seconds
     return f"{result[:160]} in {seconds:.1f} s"
 
@@ -460,10 +482,10 @@ def run_cell(arena, cell, pushes, publishes):
 # ---- all ----
 
 
-def cells_of(query, pushes):
+def cells_of(query, pushes, parts):
     for at in range(1, pushes + 2):
         boundary = "at the end" if at > pushes else f"before stage {at}"
-        for part in PARTS:
+        for part in parts:
             for fault in FAULTS:
                 if (part, fault) in NOT_THERE:
                     continue
@@ -483,13 +505,13 @@ def choose(cells, count):
     return chosen[:count]
 
 
-def run_queries(cases, queries, is_all, results, counts):
+def run_queries(cases, queries, is_all, results, counts, make_arena):
     """In an arena of their own."""
-    with Arena() as arena:
+    with make_arena() as arena:
         cells = []
         for query in queries:
             counts[query] = arena.measure(arena.queries[query])
-            cells += [cell for cell in cells_of(query, counts[query][0]) if cases.wants(cell.name)]
+            cells += [cell for cell in cells_of(query, counts[query][0], arena.parts) if cases.wants(cell.name)]
         for cell in cells if is_all else choose(cells, SAMPLE):
             cases.run(cell.name, run_cell, arena, cell, *counts[cell.query])
             if cell.result == "FAILED":
@@ -497,14 +519,20 @@ def run_queries(cases, queries, is_all, results, counts):
             results.append(cell)
 
 
-def run(cases, report=None, queries=(), jobs=1):
-    results, counts, problems = [], {}, []
+def run(cases, arenas, report=None, queries=(), jobs=1):
+    """`arenas`: all of them in the long tests, with a report, or by name; else the first."""
     names = [name for name in (*(f"Q{number}" for number in NUMBERS), "window") if not queries or name in queries]
     is_all = bool(is_long() or report or cases.chosen)
+    for make_arena in arenas if is_all else arenas[:1]:
+        run_arena(cases, make_arena, report, names, jobs, is_all)
+
+
+def run_arena(cases, make_arena, report, names, jobs, is_all):
+    results, counts, problems = [], {}, []
 
     def work(share):
         try:
-            run_queries(cases, share, is_all, results, counts)
+            run_queries(cases, share, is_all, results, counts, make_arena)
         except Problem as problem:
             problems.append(problem)
 
@@ -515,8 +543,8 @@ def run(cases, report=None, queries=(), jobs=1):
         thread.join()
     for problem in problems:
         cases.record("matrix stack", problem)
-    if report:
-        write_report(report, results, {name: counts[name] for name in names})
+    if report and not problems:
+        write_report(report, make_arena, results, {name: counts[name] for name in names})
 
 
 def recover_arena(arena):
@@ -549,14 +577,15 @@ def summary(cells):
     return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
 
 
-def table_of(results, counts):
+def table_of(parts, results, counts):
     lines = [
         "| part | fault | " + " | ".join(f"{query} ({counts[query][0] + 1})" for query in counts) + " | slowest |",
         "| --- | --- |" + " --- |" * (len(counts) + 1),
     ]
-    for part in PARTS:
+    for part in parts:
         for fault in FAULTS:
             if (part, fault) in NOT_THERE:
+                lines.append(f"| {part} | {fault} | {NOT_THERE[part, fault]} |" + " |" * len(counts))
                 continue
             row = [cell for cell in results if (cell.part, cell.fault) == (part, fault)]
             by_query = [summary([cell for cell in row if cell.query == query]) for query in counts]
@@ -565,19 +594,21 @@ def table_of(results, counts):
     return lines
 
 
-def write_report(path, results, counts):
+def write_report(path, arena, results, counts):
     """Puts the table between the marks of the file, or makes a file of the table alone."""
-    begin, end = "<!-- matrix: begin -->", "<!-- matrix: end -->"
+    begin, end = f"<!-- {arena.mark}: begin -->", f"<!-- {arena.mark}: end -->"
     good = sum(cell.result.startswith("right") for cell in results)
     taken = sum("other server" in cell.result for cell in results)
     retried = sum("retries" in cell.result for cell in results)
     failed = sum(cell.result == "FAILED" for cell in results)
+    unharmed = sum("no harm" in cell.result for cell in results)
     head = (
         f"{len(results)} cells: {good} right ({taken} of them by the other server, {retried} after tasks ran again), "
-        f"{len(results) - good - failed} clear errors, {failed} failed."
+        f"{len(results) - good - failed} clear errors, {failed} failed. In {unharmed} "
+        "the fault met nothing."
     )
-    text = "\n".join([begin, "", head, "", *table_of(results, counts), "", end])
+    text = "\n".join([begin, "", head, "", *table_of(arena.parts, results, counts), "", end])
     file = Path(path)
     old = file.read_text(encoding="utf-8") if file.exists() else f"{begin}\n{end}\n"
-    check(begin in old and end in old, f"{path} has no place for the table")
+    check(begin in old and end in old, f"{path} has no place for the table of {arena.mark}")
     file.write_text(old.split(begin)[0] + text + old.split(end, 1)[1], encoding="utf-8")

@@ -4,7 +4,7 @@
     with Proxy(server.port, faults) as proxy: ...
 
 `faults(request)` gets a Request and gives None (pass it on) or one of: ("status", code, S3 code), ("delay", seconds),
-("cut", bytes of the body), ("reset",), ("flip",) for a changed byte, ("date", seconds) for an answer whose Date is off
+("cut", bytes of the body), ("reset",), ("twice",) for a request that arrives twice, ("flip",) for a changed byte, ("date", seconds) for an answer whose Date is off
 with status 403. Bytes pass as they are, so signatures stay right."""
 
 import collections
@@ -111,6 +111,12 @@ class Proxy:
         if not answer:
             return None
         answer_head, answer_body, server_rest = answer
+        if kind == "twice":
+            server.sendall(head + b"\r\n\r\n" + body)
+            second = read_message(server, server_rest)
+            if not second:
+                return None
+            server_rest = second[2]
         if kind == "flip" and answer_body:
             answer_body = answer_body[:-1] + bytes([answer_body[-1] ^ 1])
         if kind == "cut":

@@ -37,11 +37,8 @@ static inline void push_tasks(struct pf_test *test, struct pf_sync *sync, const 
                               bool replaces) {
     pf_str *tasks = PF_ARENA_ARRAY(test->arena, pf_str, (size_t)count);
     for (int i = 0; i < count; i++) tasks[i] = pf_arena_printf(test->arena, "task %d", i);
-    struct pf_sync_stage stage = {.id = stage_id,
-                                  .payload = PF_STR("the stage"),
-                                  .tasks = tasks,
-                                  .task_count = count,
-                                  .replaces = replaces};
+    struct pf_sync_stage stage = {
+        .id = stage_id, .payload = PF_STR("the stage"), .tasks = tasks, .task_count = count, .replaces = replaces};
     CHECK_OK(pf_sync_stage_push(sync, pf_str_from_cstr(id), &stage, &test->err));
 }
 
