@@ -7,6 +7,7 @@
 #   make check        format, layers, headers, sizes, documents, spelling, clang-tidy
 #   make demo         a small lake, a running stack, distributed queries
 #   make bench        side by side with plain DuckDB
+#   make package      build/package/engine.zip, the engine function for AWS Lambda
 #   make fuzz         every fuzz target for FUZZ_SECONDS (default 30), with clang
 #   make install      into PREFIX (default /usr/local), stripped
 #   make clean        removes build/; downloads stay in the cache (deps/fetch --help)
@@ -15,7 +16,7 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 30
 
 .DEFAULT_GOAL := release
-.PHONY: release debug test test-long check demo bench fuzz install clean help system deps
+.PHONY: release debug test test-long check demo bench package fuzz install clean help system deps
 
 system:
 	@deps/install-debian build test
@@ -43,6 +44,9 @@ demo: release
 bench: release
 	@bench/run
 
+package: release
+	@functions/engine/package
+
 fuzz: deps
 	@deps/install-debian check
 	@tools/build fuzz
@@ -55,4 +59,4 @@ clean:
 	rm -rf build
 
 help:
-	@sed -n '3,14s/^# \{0,1\}//p' Makefile
+	@sed -n '3,15s/^# \{0,1\}//p' Makefile

@@ -2,7 +2,12 @@
 """Rows that are measured by programs of their own (bench/*.c), built here."""
 
 import json
+import shutil
+import statistics
 import subprocess
+import time
+import zipfile
+from pathlib import Path
 
 from harness.cases import Problem
 from harness.environment import ROOT
@@ -49,6 +54,40 @@ def run_tasks():
     values = {"task_ms": one["p50_us"] / 1e3, "many_s": many["wall_ms"] / 1e3}
     head = ["tasks", "workers", "all ms", "one p50 ms", "one p99 ms"]
     return {"text": text, "head": head, "table": rows, "values": values, "is_complete": True}
+
+
+def run_package(rounds):
+    """The engine function's package, and how soon the program in it is there: the loader and all libraries are its own."""
+    folder = ROOT / "build/package"
+    command = [ROOT / "functions/engine/package", "--output", folder / "engine.zip", "--json"]
+    made = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    root = folder / "unpacked"
+    shutil.rmtree(root, ignore_errors=True)
+    with zipfile.ZipFile(folder / "engine.zip") as package:
+        for entry in package.infolist():
+            Path(package.extract(entry, root)).chmod(entry.external_attr >> 16 & 0o777)
+    loader = next((root / "lib").glob("ld-linux*"))
+    packed = [loader, "--library-path", root / "lib", root / "bin/puffindb", "--help"]
+    times = {"packed": [], "plain": []}
+    for _ in range(max(rounds, 3) * 3):
+        for name, call in (("packed", packed), ("plain", [ROOT / "build/release/bin/puffindb", "--help"])):
+            started = time.perf_counter()
+            subprocess.run(call, stdout=subprocess.DEVNULL, check=True)
+            times[name].append((time.perf_counter() - started) * 1e3)
+    shutil.rmtree(root, ignore_errors=True)
+    rows = [
+        ["zip file, MB", f"{made['zip_bytes'] / 1e6:.2f}"],
+        ["zip file, MiB", f"{made['zip_bytes'] / (1 << 20):.2f}"],
+        ["unzipped, MB", f"{made['unzipped_bytes'] / 1e6:.1f}"],
+        ["of it DuckDB's library, MB", f"{made['duckdb_bytes'] / 1e6:.1f}"],
+        ["files", made["files"]],
+        ["process start from the package, median ms", f"{statistics.median(times['packed']):.1f}"],
+        ["the same as built, median ms", f"{statistics.median(times['plain']):.1f}"],
+    ]
+    text = f"function package: {made['zip_bytes'] / 1e6:.1f} MB zip, {made['unzipped_bytes'] / 1e6:.1f} MB unzipped"
+    print(text)
+    values = {"zip_mb": made["zip_bytes"] / 1e6}
+    return {"text": text, "head": ["what", ""], "table": rows, "values": values, "is_complete": True}
 
 
 def run_exchange():

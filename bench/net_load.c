@@ -36,7 +36,7 @@ struct load {
     const char *expected;
     struct connection *connections;
     float *samples_us;
-    size_t sample_count;
+    size_t sample_count, answer_count; /* answers: with those of the warm-up */
     int64_t measured_from_ns, end_ns;
 };
 
@@ -109,6 +109,7 @@ static void take_bytes(struct load *load, struct connection *connection) {
     connection->got_bytes += (size_t)got;
     if (!is_complete(connection)) return;
     check_answer(load, connection);
+    load->answer_count++;
     int64_t now = now_ns();
     if (connection->sent_ns >= load->measured_from_ns && load->sample_count < MAX_SAMPLES) {
         load->samples_us[load->sample_count++] = (float)((double)(now - connection->sent_ns) / 1e3);
@@ -150,7 +151,7 @@ static int compare(const void *a, const void *b) {
 
 int main(int argc, char **argv) {
     struct load load = {.expected = argc > 6 ? argv[6] : NULL};
-    int count = argc > 4 ? atoi(argv[2]) : 0; /* NOLINT: checked below */
+    int count = argc > 4 ? (int)strtol(argv[2], NULL, 10) : 0;
     double seconds = argc > 4 ? strtod(argv[3], NULL) : 0;
     if (count < 1 || count > MAX_CONNECTIONS || seconds <= 0) {
         fprintf(stderr, "usage: net_load PORT CONNECTIONS SECONDS BODY-FILE [PATH [EXPECTED]]\n");
@@ -166,9 +167,9 @@ int main(int argc, char **argv) {
     busy = busy_s() - busy;
     if (!load.sample_count) fail("no answer in time");
     qsort(load.samples_us, load.sample_count, sizeof *load.samples_us, compare);
-    printf("{\"connections\":%d,\"answers\":%zu,\"per_second\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"load_share\":%."
+    printf("{\"connections\":%d,\"answers\":%zu,\"all_answers\":%zu,\"per_second\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"load_share\":%."
            "2f}\n",
-           count, load.sample_count, (double)load.sample_count / seconds,
+           count, load.sample_count, load.answer_count, (double)load.sample_count / seconds,
            (double)load.samples_us[load.sample_count / 2], (double)load.samples_us[load.sample_count * 99 / 100],
            busy / (seconds + WARM_UP_S));
     return 0;
