@@ -64,11 +64,13 @@ static void make_request(struct load *load, const char *body_path, const char *p
     if (!file) fail(body_path);
     size_t size = fread(body, 1, sizeof body, file);
     fclose(file);
-    load->request = malloc(size + strlen(path) + 200);
+    size_t room = size + strlen(path) + 200;
+    load->request = malloc(room);
     if (!load->request) fail("memory");
-    int head = sprintf(load->request,
-                       "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n",
-                       path, size);
+    int head = snprintf(load->request, room,
+                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
+                        "Content-Length: %zu\r\n\r\n",
+                        path, size);
     memcpy(load->request + head, body, size);
     load->request_bytes = (size_t)head + size;
 }
@@ -167,7 +169,8 @@ int main(int argc, char **argv) {
     busy = busy_s() - busy;
     if (!load.sample_count) fail("no answer in time");
     qsort(load.samples_us, load.sample_count, sizeof *load.samples_us, compare);
-    printf("{\"connections\":%d,\"answers\":%zu,\"all_answers\":%zu,\"per_second\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"load_share\":%."
+    printf("{\"connections\":%d,\"answers\":%zu,\"all_answers\":%zu,\"per_second\":%.1f,\"p50_us\":%.1f,\"p99_us\":%."
+           "1f,\"load_share\":%."
            "2f}\n",
            count, load.sample_count, load.answer_count, (double)load.sample_count / seconds,
            (double)load.samples_us[load.sample_count / 2], (double)load.samples_us[load.sample_count * 99 / 100],

@@ -65,12 +65,20 @@ static void send_framed(const struct api_call *call, struct pf_result *result, c
 
 /* ---- to who asked the query ---- */
 
+static pf_str join(struct pf_arena *arena, const pf_str *parts, size_t count) {
+    size_t size = 0, at = 0;
+    for (size_t i = 0; i < count; i++) size += parts[i].len;
+    char *text = pf_arena_alloc(arena, size + 1);
+    for (size_t i = 0; i < count; at += parts[i++].len) memcpy(text + at, parts[i].ptr, parts[i].len);
+    return pf_str_from(text, size);
+}
+
 static pf_str address_of(struct pf_arena *arena, pf_str hash, const struct result_format *format) {
-    return pf_arena_printf(arena, "/r/%.*s.%s", PF_STR_ARG(hash), format->name);
+    return join(arena, (pf_str[]){PF_STR("/r/"), hash, PF_STR("."), pf_str_from_cstr(format->name)}, 4);
 }
 
 static pf_str etag_of(struct pf_arena *arena, pf_str hash, const struct result_format *format) {
-    return pf_arena_printf(arena, "\"%.*s.%s\"", PF_STR_ARG(hash), format->name);
+    return join(arena, (pf_str[]){PF_STR("\""), hash, PF_STR("."), pf_str_from_cstr(format->name), PF_STR("\"")}, 5);
 }
 
 /* RFC 9110 section 13.1.2: one of a list, weakly compared, or any. */

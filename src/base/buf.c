@@ -75,6 +75,18 @@ void pf_buf_vprintf(struct pf_buf *buf, const char *format, va_list args) {
     va_end(again);
 }
 
+void pf_buf_put_i64(struct pf_buf *buf, int64_t value) {
+    char digits[20]; /* as many as INT64_MIN has, with its sign */
+    size_t at = sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (value < 0) digits[--at] = '-';
+    pf_buf_put(buf, digits + at, sizeof digits - at);
+}
+
 void pf_buf_printf(struct pf_buf *buf, const char *format, ...) {
     va_list args;
     va_start(args, format);

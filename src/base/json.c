@@ -158,8 +158,9 @@ void pf_json_close_array(struct pf_json_out *out) {
 
 void pf_json_key(struct pf_json_out *out, const char *key) {
     separate(out);
-    pf_buf_put_json_str(out->buf, pf_str_from_cstr(key));
-    pf_buf_put_char(out->buf, ':');
+    pf_buf_put_char(out->buf, '"');
+    pf_buf_put_cstr(out->buf, key);
+    pf_buf_put(out->buf, "\":", 2);
     out->need_comma = false;
 }
 
@@ -176,7 +177,7 @@ void pf_json_put_str(struct pf_json_out *out, pf_str value) {
 
 void pf_json_put_i64(struct pf_json_out *out, int64_t value) {
     separate(out);
-    pf_buf_printf(out->buf, "%lld", (long long)value);
+    pf_buf_put_i64(out->buf, value);
 }
 
 void pf_json_put_f64(struct pf_json_out *out, double value) {

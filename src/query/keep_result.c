@@ -87,16 +87,26 @@ static pf_str unkeepable_name(const struct pf_query *query, const struct pf_stat
 
 /* ---- the hash ---- */
 
-static void begin_key(struct pf_buf *key, enum pf_route asked, pf_str fingerprint) {
-    pf_buf_init(key, MAX_KEY_BYTES);
-    pf_buf_printf(key, "puffindb result 1\n%s\n%s\n%s\n%.*s\n", PUFFIN_VERSION, pf_engine_version(),
-                  pf_route_name(asked), PF_STR_ARG(fingerprint));
+/* Texts have lengths: no two lists of them make one key. */
+static void put_counted(struct pf_buf *key, pf_str text) {
+    pf_buf_put_i64(key, (int64_t)text.len);
+    pf_buf_put_char(key, ' ');
+    pf_buf_put_str(key, text);
 }
 
-/* Names and URIs have lengths: no two lists of tables make one key. */
+static void begin_key(struct pf_buf *key, enum pf_route asked, pf_str fingerprint) {
+    pf_buf_init(key, MAX_KEY_BYTES);
+    put_counted(key, PF_STR("puffindb result 1"));
+    put_counted(key, PF_STR(PUFFIN_VERSION));
+    put_counted(key, pf_str_from_cstr(pf_engine_version()));
+    put_counted(key, pf_str_from_cstr(pf_route_name(asked)));
+    put_counted(key, fingerprint);
+}
+
 static void put_table(struct pf_buf *key, struct pf_table_id id, pf_str metadata_path) {
-    pf_buf_printf(key, "%zu %.*s %zu %.*s %zu %.*s\n", id.space.len, PF_STR_ARG(id.space), id.name.len,
-                  PF_STR_ARG(id.name), metadata_path.len, PF_STR_ARG(metadata_path));
+    put_counted(key, id.space);
+    put_counted(key, id.name);
+    put_counted(key, metadata_path);
 }
 
 /* Empty if there are too many tables. */

@@ -78,3 +78,18 @@ TEST(replaces_bytes_that_are_not_utf8) {
     CHECK_CONTAINS(json_of(test, PF_STR("\xed\xa0\x80")), "\xef\xbf\xbd");     /* surrogate */
     CHECK_CONTAINS(json_of(test, PF_STR("\xf4\x90\x80\x80")), "\xef\xbf\xbd"); /* above U+10FFFF */
 }
+
+TEST(puts_whole_numbers) {
+    static const int64_t numbers[] = {0, 7, -1, 10, 1234567890, INT64_MAX, INT64_MIN};
+    struct pf_buf buf;
+    pf_buf_init(&buf, 1000);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        pf_buf_reset(&buf);
+        pf_buf_put_i64(&buf, numbers[i]);
+        int64_t back;
+        CHECK_TRUE(pf_str_to_i64(pf_buf_view(&buf), &back));
+        CHECK_INT(back, numbers[i]);
+    }
+    CHECK_STR(pf_buf_view(&buf), "-9223372036854775808");
+    pf_buf_clear(&buf);
+}
