@@ -24,6 +24,8 @@ TARGETS = [
     ("exchange throughput a core, write and read", "exchange", "exchange_mb_per_s", 500, 1500, False, "{:.0f} MB/s"),
     ("process start to the first byte of SELECT 1", "start", "start_ms", 120, 60, True, "{:.0f} ms"),
     ("function package, zip", "package", "zip_mb", 50, 30, True, "{:.1f} MB"),
+    ("plan 10 k data files, cold, Iceberg Java against ours", "plan-10000", "all_cold", 3, 10, False, "{:.1f}×"),
+    ("the same, warm", "plan-10000", "all_warm", 10, 50, False, "{:.0f}×"),
 ]
 NAMES = {
     "tpch-sf10": "TPC-H SF10, fleet of one-thread workers",
@@ -37,6 +39,8 @@ NAMES = {
     "tasks": "Tasks",
     "exchange": "Exchange",
     "package": "Function package",
+    "plan-10000": "Planning 10,000 data files",
+    "plan-1000000": "Planning 1,000,000 data files",
     "peers-sf1": "Peers, TPC-H SF1",
     "peers-sf10": "Peers, TPC-H SF10",
 }

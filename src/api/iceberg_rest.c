@@ -13,7 +13,7 @@ enum { MAX_PARTS = 8, MAX_ANSWER_BYTES = 512 << 20 };
 enum subject { OF_CONFIG, OF_NAMESPACE, OF_TABLE, OF_VIEW };
 
 struct endpoint {
-    const char *method, *path; /* below /v1/{prefix}/; {n} stands for the namespace, {t} for a table or view */
+    const char *method, *path; /* below /v1/{prefix}/; {n} is the namespace, {t} a table or view, {p} a plan */
     const char *shown;         /* as /v1/config lists it */
     rest_handler handle;
     enum subject subject;
@@ -40,6 +40,13 @@ static const struct endpoint endpoints[] = {
     {"DELETE", "namespaces/{n}/tables/{t}", NAMESPACE "/tables/{table}", rest_drop_table, OF_TABLE, LOST, false},
     {"POST", "namespaces/{n}/register", NAMESPACE "/register", rest_register_table, OF_NAMESPACE, EXISTS, true},
     {"POST", "namespaces/{n}/tables/{t}/metrics", NAMESPACE "/tables/{table}/metrics", rest_report_metrics, OF_TABLE,
+     LOST, false},
+    {"POST", "namespaces/{n}/tables/{t}/plan", NAMESPACE "/tables/{table}/plan", rest_plan_scan, OF_TABLE, LOST, false},
+    {"GET", "namespaces/{n}/tables/{t}/plan/{p}", NAMESPACE "/tables/{table}/plan/{plan-id}", rest_no_plan, OF_TABLE,
+     LOST, false},
+    {"DELETE", "namespaces/{n}/tables/{t}/plan/{p}", NAMESPACE "/tables/{table}/plan/{plan-id}", rest_no_plan, OF_TABLE,
+     LOST, false},
+    {"POST", "namespaces/{n}/tables/{t}/tasks", NAMESPACE "/tables/{table}/tasks", rest_fetch_scan_tasks, OF_TABLE,
      LOST, false},
     {"POST", "tables/rename", "/v1/{prefix}/tables/rename", rest_rename_table, OF_TABLE, EXISTS, false},
     {"POST", "transactions/commit", "/v1/{prefix}/transactions/commit", rest_commit_transaction, OF_TABLE, LOST, true},
@@ -114,7 +121,9 @@ static void put_error(struct rest_call *call, int status, const char *type, pf_s
 static void put_not_found(struct rest_call *call, const struct endpoint *endpoint, const struct pf_error *err) {
     pf_str message = pf_arena_str(call->arena, pf_str_from_cstr(err->message));
     struct pf_table_id id = {call->space, call->name};
-    if (pf_str_find(message, PF_STR("Failed to open input stream"), 0) != SIZE_MAX) {
+    if (call->not_found_type) {
+        put_error(call, 404, call->not_found_type, message);
+    } else if (pf_str_find(message, PF_STR("Failed to open input stream"), 0) != SIZE_MAX) {
         put_error(call, 404, "NotFoundException", message);
     } else if (pf_str_find(message, PF_STR("Namespace does not exist"), 0) != SIZE_MAX ||
                endpoint->subject == OF_NAMESPACE) {
@@ -214,7 +223,7 @@ static bool fits(const struct endpoint *endpoint, const pf_str *parts, size_t co
             *out_space = parts[at];
         else if (pf_str_equal(part, PF_STR("{t}")))
             *out_name = parts[at];
-        else if (!pf_str_equal(part, parts[at]))
+        else if (!pf_str_equal(part, PF_STR("{p}")) && !pf_str_equal(part, parts[at]))
             return false;
         at++;
     }

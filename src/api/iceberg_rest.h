@@ -20,8 +20,9 @@ struct rest_call {
     struct pf_http_request *request;
     struct pf_http_response *response;
     struct pf_arena *arena;
-    pf_str space, name;    /* of the path, as the catalog has them */
-    pf_json *body;         /* of a POST; NULL if there was none */
+    pf_str space, name;         /* of the path, as the catalog has them */
+    pf_json *body;              /* of a POST; NULL if there was none */
+    const char *not_found_type; /* of PF_NOT_FOUND; NULL: what the endpoint is about */
     bool is_contradictory; /* a failure is answered with 422: the request makes no sense, though it is well formed */
 };
 
@@ -63,6 +64,11 @@ enum pf_code rest_rename_table(struct rest_call *call, struct pf_error *err);
 enum pf_code rest_register_table(struct rest_call *call, struct pf_error *err);
 enum pf_code rest_report_metrics(struct rest_call *call, struct pf_error *err);
 enum pf_code rest_commit_transaction(struct rest_call *call, struct pf_error *err);
+
+/* Scans planned here (iceberg_scan.c). */
+enum pf_code rest_plan_scan(struct rest_call *call, struct pf_error *err);
+enum pf_code rest_fetch_scan_tasks(struct rest_call *call, struct pf_error *err);
+enum pf_code rest_no_plan(struct rest_call *call, struct pf_error *err);
 
 enum pf_code rest_list_views(struct rest_call *call, struct pf_error *err);
 enum pf_code rest_create_view(struct rest_call *call, struct pf_error *err);

@@ -167,6 +167,12 @@ enum pf_code pf_catalog_plan_files(struct pf_catalog *catalog, const struct pf_t
 enum pf_code pf_catalog_locate(struct pf_catalog *catalog, pf_str uri, struct pf_arena *arena, pf_str *out_key,
                                pf_str *out_local_path, struct pf_error *err) PF_MUST_CHECK;
 
+/* The same for an expression of the REST protocol; entries have the statistics of these columns too. */
+enum pf_code pf_catalog_plan_filtered(struct pf_catalog *catalog, const struct pf_table *table,
+                                      const struct pf_filter *filter, const int *stats_ids, size_t stats_count,
+                                      struct pf_arena *arena, struct pf_file_list *out_list, struct pf_error *err)
+    PF_MUST_CHECK;
+
 /* Of the table's snapshot: all manifests, and their contents in the same order. Empty if it has none. */
 enum pf_code pf_catalog_manifest_list(struct pf_catalog *catalog, const struct pf_table *table, struct pf_arena *arena,
                                       const struct pf_manifest_list **out_list, struct pf_error *err) PF_MUST_CHECK;

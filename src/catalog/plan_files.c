@@ -6,6 +6,8 @@ struct planning {
     struct pf_catalog *catalog;
     const struct pf_table *table;
     const struct pf_pruner *pruner;
+    const struct pf_filter *filter; /* instead of the pruner */
+    struct pf_manifest_columns columns;
     const struct pf_manifest_list *all;
     const struct catalog_manifest **manifests; /* by position in `all`; NULL: skipped */
     const struct pf_delete_index *deletes;     /* NULL: there are none */
@@ -23,6 +25,18 @@ static enum pf_code locate(const struct planning *plan, const struct catalog_man
 
 static enum pf_code check(const struct planning *plan, const struct pf_data_file *entry, struct pf_error *err) {
     return pf_data_file_check(entry, plan->table->full_name, plan->table->snapshot->id, err);
+}
+
+static bool keeps_manifest(const struct planning *plan, const struct pf_manifest_file *file) {
+    return plan->filter ? pf_filter_keeps_manifest(plan->filter, file) : pf_pruner_keeps_manifest(plan->pruner, file);
+}
+
+static bool keeps_partition(const struct planning *plan, const struct pf_data_file *file) {
+    return plan->filter ? pf_filter_keeps_partition(plan->filter, file) : pf_pruner_keeps_partition(plan->pruner, file);
+}
+
+static bool keeps_file(const struct planning *plan, const struct pf_data_file *file) {
+    return plan->filter ? pf_filter_keeps_file(plan->filter, file) : pf_pruner_keeps_file(plan->pruner, file);
 }
 
 /* ---- delete files ---- */
@@ -61,7 +75,7 @@ static enum pf_code index_deletes(struct planning *plan, struct pf_error *err) {
         for (size_t k = 0; k < manifest->manifest.count; k++) {
             const struct pf_data_file *entry = &manifest->manifest.files[k];
             bool is_live = entry->status != PF_ENTRY_DELETED;
-            if (is_live && pf_pruner_keeps_partition(plan->pruner, entry)) {
+            if (is_live && keeps_partition(plan, entry)) {
                 PF_TRY(add_delete(plan, manifest, k, err));
             }
         }
@@ -110,7 +124,7 @@ static enum pf_code add_files(struct planning *plan, const struct catalog_manife
     for (size_t i = 0; i < manifest->manifest.count; i++) {
         const struct pf_data_file *entry = &manifest->manifest.files[i];
         if (entry->status == PF_ENTRY_DELETED) continue;
-        if (pf_pruner_keeps_file(plan->pruner, entry)) {
+        if (keeps_file(plan, entry)) {
             PF_TRY(add_file(plan, manifest, i, err));
         } else {
             plan->list.skipped_file_count++;
@@ -124,13 +138,12 @@ static enum pf_code read_manifests(struct planning *plan, struct pf_error *err) 
     struct pf_file_list *list = &plan->list;
     static const int path_field = PF_DELETE_PATH_FIELD;
     const struct pf_manifest_file **files = PF_ARENA_ARRAY(plan->arena, const struct pf_manifest_file *, all->count);
-    struct catalog_manifests_wanted wanted = {
-        files, all->count, pf_pruner_field_ids(plan->pruner), {.ids = &path_field, .count = 1}};
+    struct catalog_manifests_wanted wanted = {files, all->count, plan->columns, {.ids = &path_field, .count = 1}};
     for (size_t i = 0; i < all->count; i++) {
         const struct pf_manifest_file *file = &all->manifests[i];
         if (pf_manifest_file_is_dead(file)) continue;
         list->manifest_count++;
-        if (pf_pruner_keeps_manifest(plan->pruner, file)) {
+        if (keeps_manifest(plan, file)) {
             files[i] = file;
         } else {
             list->skipped_manifest_count++;
@@ -141,25 +154,38 @@ static enum pf_code read_manifests(struct planning *plan, struct pf_error *err) 
                                  &list->read_manifest_count, err);
 }
 
+static enum pf_code run_plan(struct planning *plan, struct pf_file_list *out_list, struct pf_error *err) {
+    PF_TRY(catalog_get_manifest_list(plan->catalog, plan->table, plan->arena, &plan->all, err));
+    PF_TRY(read_manifests(plan, err));
+    PF_TRY(index_deletes(plan, err));
+    plan->list.files = PF_ARENA_ARRAY(plan->arena, struct pf_scan_file, count_entries(plan, PF_MANIFEST_DATA));
+    for (size_t i = 0; i < plan->all->count; i++) {
+        bool is_data = plan->manifests[i] && plan->all->manifests[i].content == PF_MANIFEST_DATA;
+        if (is_data) PF_TRY(add_files(plan, plan->manifests[i], err));
+    }
+    *out_list = plan->list;
+    return PF_OK;
+}
+
 enum pf_code pf_catalog_plan_files(struct pf_catalog *catalog, const struct pf_table *table,
                                    const struct pf_predicate *predicates, size_t predicate_count,
                                    struct pf_arena *arena, struct pf_file_list *out_list, struct pf_error *err) {
     struct planning plan = {.catalog = catalog, .table = table, .arena = arena};
-    if (!table->snapshot) {
-        *out_list = plan.list;
-        return PF_OK;
-    }
-    PF_TRY(catalog_get_manifest_list(catalog, table, arena, &plan.all, err));
     plan.pruner = pf_pruner_new(table->metadata, table->schema, predicates, predicate_count, arena);
-    PF_TRY(read_manifests(&plan, err));
-    PF_TRY(index_deletes(&plan, err));
-    plan.list.files = PF_ARENA_ARRAY(arena, struct pf_scan_file, count_entries(&plan, PF_MANIFEST_DATA));
-    for (size_t i = 0; i < plan.all->count; i++) {
-        bool is_data = plan.manifests[i] && plan.all->manifests[i].content == PF_MANIFEST_DATA;
-        if (is_data) PF_TRY(add_files(&plan, plan.manifests[i], err));
-    }
-    *out_list = plan.list;
-    return PF_OK;
+    plan.columns = pf_pruner_field_ids(plan.pruner);
+    return run_plan(&plan, out_list, err);
+}
+
+enum pf_code pf_catalog_plan_filtered(struct pf_catalog *catalog, const struct pf_table *table,
+                                      const struct pf_filter *filter, const int *stats_ids, size_t stats_count,
+                                      struct pf_arena *arena, struct pf_file_list *out_list, struct pf_error *err) {
+    struct planning plan = {.catalog = catalog, .table = table, .filter = filter, .arena = arena};
+    struct pf_manifest_columns tested = pf_filter_field_ids(filter);
+    int *ids = PF_ARENA_ARRAY(arena, int, tested.count + stats_count);
+    for (size_t i = 0; i < tested.count; i++) ids[i] = tested.ids[i];
+    for (size_t i = 0; i < stats_count; i++) ids[tested.count + i] = stats_ids[i];
+    plan.columns = (struct pf_manifest_columns){.ids = ids, .count = tested.count + stats_count};
+    return run_plan(&plan, out_list, err);
 }
 
 /* ---- totals ---- */

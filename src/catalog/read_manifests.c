@@ -85,14 +85,24 @@ static struct neighbour neighbour_of(pf_str path, const struct catalog_place *pl
     return known;
 }
 
+/* One of eight bytes is a slash, or below '-' or above '~'. */
+static bool has_odd_byte(uint64_t bytes) {
+    const uint64_t ones = 0x0101010101010101u, high_bits = ones * 0x80;
+    uint64_t slash = bytes ^ ones * '/', is_slash = (slash - ones) & ~slash;
+    uint64_t is_low = (bytes - ones * '-') & ~bytes, is_high = bytes | (bytes + ones);
+    return ((is_slash | is_low | is_high) & high_bits) != 0;
+}
+
 /* No name that could lead elsewhere, or that a store might refuse. */
 static bool is_plain_name(pf_str name) {
-    if (name.len == 0 || name.ptr[0] == '.') return false;
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned c = (unsigned char)name.ptr[i], letter = (c | 0x20) - 'a', digit = c - '0';
-        if (letter >= 26 && digit >= 10 && c != '-' && c != '_' && c != '.') return false;
+    uint64_t bytes;
+    if (name.len < sizeof bytes || name.ptr[0] == '.') return false;
+    for (size_t at = 0; at + sizeof bytes < name.len; at += sizeof bytes) {
+        memcpy(&bytes, name.ptr + at, sizeof bytes);
+        if (has_odd_byte(bytes)) return false;
     }
-    return true;
+    memcpy(&bytes, name.ptr + name.len - sizeof bytes, sizeof bytes);
+    return !has_odd_byte(bytes);
 }
 
 static bool place_beside(pf_str path, const struct neighbour *known, struct pf_arena *arena,

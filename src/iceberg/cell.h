@@ -4,6 +4,7 @@
 #ifndef PF_ICEBERG_CELL_H
 #define PF_ICEBERG_CELL_H
 
+#include "base/json.h"
 #include "iceberg/iceberg.h"
 
 __extension__ typedef __int128 cell_i128;
@@ -46,6 +47,16 @@ bool cell_from_literal(const struct pf_iceberg_type *type, struct pf_literal lit
 /* A minimum or maximum of RETURN_STATS. */
 bool cell_from_stats(const struct pf_iceberg_type *type, pf_str text, struct pf_arena *arena,
                      struct cell_value *out_value);
+
+/* For people: as DuckDB prints it, bytes as hexadecimal digits (partition_text.c). */
+pf_str cell_print(const struct pf_iceberg_type *type, const struct cell_value *value, struct pf_arena *arena);
+
+/* JSON single values (spec, Appendix D; cell_json.c). Reading also takes what clients send before they know the column's
+ * type: days, microseconds and the like as numbers. False: not exactly a value of the type. */
+bool cell_from_json(const struct pf_iceberg_type *type, pf_json *json, struct pf_arena *arena,
+                    struct cell_value *out_value);
+/* null for a cell that is null or can't be decoded. */
+void cell_put_json(const struct pf_iceberg_type *type, pf_str cell, struct pf_json_out *out, struct pf_arena *arena);
 
 /* Floor division and the number of days since 1970-01-01, proleptic Gregorian. */
 int64_t cell_floor_div(int64_t a, int64_t b);

@@ -464,6 +464,30 @@ bool pf_pruner_keeps_partition(const struct pf_pruner *pruner, const struct pf_d
 /* The columns whose statistics it looks at. */
 struct pf_manifest_columns pf_pruner_field_ids(const struct pf_pruner *pruner);
 
+/* An expression of the REST protocol over columns (filter.c): and, or, not, comparisons, nulls, NaN, lists, prefixes. What
+ * can't be used to skip files (a transform of a column) keeps all of them. */
+struct pf_filter;
+/* `json` NULL: all rows. It, `metadata` and `schema` must outlive the filter. PF_INVALID: no expression, or no such
+ * column. Read-only after: threads may share it. */
+enum pf_code pf_filter_read(pf_json *json, const struct pf_table_metadata *metadata,
+                            const struct pf_iceberg_schema *schema, bool is_case_sensitive, struct pf_arena *arena,
+                            const struct pf_filter **out_filter, struct pf_error *err) PF_MUST_CHECK;
+/* As the pruner's questions. */
+bool pf_filter_keeps_manifest(const struct pf_filter *filter, const struct pf_manifest_file *file);
+bool pf_filter_keeps_file(const struct pf_filter *filter, const struct pf_data_file *file);
+bool pf_filter_keeps_partition(const struct pf_filter *filter, const struct pf_data_file *file);
+struct pf_manifest_columns pf_filter_field_ids(const struct pf_filter *filter);
+/* What of it rows of the file must still be tested for, given their partition. */
+void pf_filter_put_residual(const struct pf_filter *filter, const struct pf_data_file *file, struct pf_json_out *out,
+                            struct pf_arena *arena);
+
+/* PF_UNSUPPORTED: a partition value that JSON lacks (NaN, infinity). Ask before writing it. */
+enum pf_code pf_data_file_check_json(const struct pf_data_file *file, const struct pf_table_metadata *metadata,
+                                     struct pf_error *err) PF_MUST_CHECK;
+/* A file as the REST protocol has it, with counts of the columns whose ids are given; bounds are left out. */
+void pf_data_file_put_json(const struct pf_data_file *file, const struct pf_table_metadata *metadata,
+                           const struct pf_manifest_columns *stats, struct pf_json_out *out, struct pf_arena *arena);
+
 /* ---- reading data files ---- */
 
 /* How read_parquet gives a schema's columns. */

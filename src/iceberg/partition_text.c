@@ -51,7 +51,7 @@ static pf_str print_hex(pf_str bytes, bool is_uuid, struct pf_arena *arena) {
     return pf_str_from(text, at);
 }
 
-static pf_str print_value(const struct pf_iceberg_type *type, const struct cell_value *value, struct pf_arena *arena) {
+pf_str cell_print(const struct pf_iceberg_type *type, const struct cell_value *value, struct pf_arena *arena) {
     switch (type->kind) {
     case PF_ICEBERG_BOOLEAN: return value->integer ? PF_STR("true") : PF_STR("false");
     case PF_ICEBERG_FLOAT: return pf_arena_printf(arena, "%.9g", value->real);
@@ -97,6 +97,6 @@ pf_str pf_partition_value_text(const struct pf_table_metadata *metadata, const s
         return pf_arena_printf(arena, "%.*s-%02lld", PF_STR_ARG(print_day(days, arena)),
                                (long long)(value.integer - days * 24));
     }
-    default: return print_value(type, &value, arena);
+    default: return cell_print(type, &value, arena);
     }
 }

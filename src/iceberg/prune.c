@@ -12,19 +12,12 @@
  * R4 The order of UUIDs differs between writers: their bounds are used only where lower and upper are the same.
  * R5 Upper bounds of text may have been cut without being rounded up: what starts with such a bound counts as below it.
  * R6 Old writers rounded times before 1970 towards zero: a negative partition value may be one too great. */
-#include "iceberg/schema.h"
+#include "iceberg/prune.h"
 #include "iceberg/transform.h"
 
 #include <string.h>
 
 enum { CUT_BOUND_BYTES = 16 }; /* shorter text bounds were not cut */
-
-struct bound_predicate {
-    enum pf_predicate_kind kind;
-    const struct pf_iceberg_field *field;
-    struct cell_value *values; /* of the column's type */
-    size_t value_count;
-};
 
 /* One spec field that a predicate's column is the source of. */
 struct partition_test {
@@ -38,7 +31,7 @@ struct partition_test {
 
 struct pf_pruner {
     struct bound_predicate *predicates;
-    size_t predicate_count, predicate_capacity;
+    size_t predicate_count;
     struct partition_test *tests;
     size_t test_count, test_capacity;
     const struct pf_table_metadata *metadata;
@@ -207,6 +200,16 @@ static bool bind_predicate(const struct pf_iceberg_schema *schema, const struct 
     return true;
 }
 
+/* What is less than a whole number is at most the one before it, and that one's partition may be another. */
+static struct cell_value inclusive(enum pf_predicate_kind kind, const struct cell_value *value) {
+    struct cell_value last = *value;
+    int step = kind == PF_PREDICATE_LT ? -1 : kind == PF_PREDICATE_GT ? 1 : 0;
+    int64_t integer;
+    if (value->form == CELL_INTEGER && !__builtin_add_overflow(value->integer, step, &integer)) last.integer = integer;
+    if (value->form == CELL_DECIMAL) last.decimal += step; /* of 38 digits at most: no overflow */
+    return last;
+}
+
 /* False where the partition field can't help with the predicate. */
 static bool bind_partition_test(const struct pf_partition_field *field, const struct bound_predicate *predicate,
                                 struct pf_arena *arena, struct partition_test *test) {
@@ -218,7 +221,8 @@ static bool bind_partition_test(const struct pf_partition_field *field, const st
     if (is_coarse && predicate->kind == PF_PREDICATE_NE) return false;
     test->values = PF_ARENA_ARRAY(arena, struct cell_value, predicate->value_count);
     for (size_t i = 0; i < predicate->value_count; i++) {
-        if (!transform_value(&field->transform, source, &predicate->values[i], &test->values[i])) return false;
+        struct cell_value value = is_coarse ? inclusive(predicate->kind, &predicate->values[i]) : predicate->values[i];
+        if (!transform_value(&field->transform, source, &value, &test->values[i])) return false;
     }
     return true;
 }
@@ -243,18 +247,27 @@ static void add_id(struct pf_pruner *pruner, int id, struct pf_arena *arena) {
     PF_ARENA_PUSH(arena, pruner->ids, pruner->id_count, pruner->id_capacity) = id;
 }
 
-struct pf_pruner *pf_pruner_new(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
-                                const struct pf_predicate *predicates, size_t count, struct pf_arena *arena) {
+struct pf_pruner *prune_new(const struct pf_table_metadata *metadata, const struct bound_predicate *predicates,
+                            size_t count, struct pf_arena *arena) {
     struct pf_pruner *pruner = PF_ARENA_NEW(arena, struct pf_pruner);
     pruner->metadata = metadata;
+    pruner->predicates = PF_ARENA_ARRAY(arena, struct bound_predicate, count);
     for (size_t i = 0; i < count; i++) {
-        struct bound_predicate bound;
-        if (!bind_predicate(schema, &predicates[i], arena, &bound)) continue;
-        PF_ARENA_PUSH(arena, pruner->predicates, pruner->predicate_count, pruner->predicate_capacity) = bound;
-        bind_specs(pruner, pruner->predicate_count - 1, arena);
-        add_id(pruner, bound.field->id, arena);
+        pruner->predicates[pruner->predicate_count++] = predicates[i];
+        bind_specs(pruner, i, arena);
+        add_id(pruner, predicates[i].field->id, arena);
     }
     return pruner;
+}
+
+struct pf_pruner *pf_pruner_new(const struct pf_table_metadata *metadata, const struct pf_iceberg_schema *schema,
+                                const struct pf_predicate *predicates, size_t count, struct pf_arena *arena) {
+    struct bound_predicate *bound = PF_ARENA_ARRAY(arena, struct bound_predicate, count);
+    size_t bound_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (bind_predicate(schema, &predicates[i], arena, &bound[bound_count])) bound_count++;
+    }
+    return prune_new(metadata, bound, bound_count, arena);
 }
 
 struct pf_manifest_columns pf_pruner_field_ids(const struct pf_pruner *pruner) {

@@ -3,9 +3,9 @@
  * would never get behind it. */
 #include "iceberg/iceberg.h"
 
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <libdeflate.h>
 
 static void read_vector(const uint8_t *data, size_t size, struct pf_arena *arena) {
     struct pf_deleted_rows *rows;

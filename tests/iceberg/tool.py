@@ -36,7 +36,7 @@ class Tool:
         command = [compiler, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-g", f"-I{ROOT / 'src'}",
                    f"-I{prefix.stdout.strip()}/include", HERE / "iceberg_tool.c", *libraries,
                    Path(prefix.stdout.strip()) / "lib/libyyjson.a",
-                   "-lz", "-lzstd", "-lsnappy", "-lm", "-lpthread", "-o", self.path]
+                   "-ldeflate", "-lzstd", "-lsnappy", "-lm", "-lpthread", "-o", self.path]
         if sanitize:
             command.insert(1, f"-fsanitize={sanitize}")
         made = subprocess.run(command, capture_output=True, text=True, check=False)

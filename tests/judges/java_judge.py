@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from harness.cases import Problem, Skip, check
 from harness.environment import ROOT
+from harness.stack import Stack
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("PUFFINDB_DEPS_CACHE") or Path.home() / ".cache/puffindb/deps")
@@ -47,11 +49,12 @@ class Java:
             run("mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={self.libraries}")
             (self.libraries / "complete").touch()
         self.classes = folder / "classes"
-        run("javac", "-nowarn", "-cp", f"{self.libraries}/*", "-d", self.classes, HERE / "IcebergJudge.java")
+        run("javac", "-nowarn", "-cp", f"{self.libraries}/*", "-d", self.classes, HERE / "IcebergJudge.java",
+            HERE / "PlanJudge.java")
 
-    def ask(self, *arguments):
+    def ask(self, *arguments, judge="IcebergJudge"):
         return json.loads(run("java", "-Xmx1500m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp",
-                              f"{self.classes}:{self.libraries}/*", "IcebergJudge", *arguments))
+                              f"{self.classes}:{self.libraries}/*", judge, *arguments))
 
 
 # ---- rows ----
@@ -108,6 +111,17 @@ def judge_equality(program, java, folder):
                      f"{name} at {snapshot}, {route}")
 
 
+def judge_plans(java, folder, tables, scans, seed):
+    """Scans of made-up tables: the same files and deletes as Java plans, more only for reasons that are documented."""
+    with Stack(workers=1, folder=folder) as stack:
+        report = java.ask(f"{stack.url}/iceberg", seed, tables, scans, judge="PlanJudge")
+    check(not report["wrong"], f"seed {seed}: {len(report['wrong'])} times wrong: {report['wrong'][:3]}")
+    check(report["both"] > tables and report["deletes"] and report["skipped"], f"little was planned: {report}")
+    more = {reason: count for reason, count in report["more"].items() if reason.startswith("other")}
+    check(not more, f"seed {seed}: files are read that Java skips: {more}")
+    return f"seed {seed}: " + json.dumps(report)
+
+
 def decode_bytes(name, row):
     """Spark shows BINARY in base 64."""
     if name == "transforms" and row["b"] is not None:
@@ -157,5 +171,9 @@ def judge(cases, program):
             return
         (folder / "equality").mkdir()
         (folder / "spark").mkdir()
+        (folder / "plans").mkdir()
         cases.run("Java: equality deletes", judge_equality, program, java, folder / "equality")
+        tables = int(os.environ.get("PUFFINDB_PLAN_TABLES", "1000"))
+        seed = int(os.environ.get("PUFFINDB_PLAN_SEED") or time.time())
+        cases.run("Java: plans of scans", judge_plans, java, folder / "plans", tables, 10, seed)
         cases.run("Spark: rows of every snapshot", judge_spark, program, folder / "spark")

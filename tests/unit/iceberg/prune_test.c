@@ -225,7 +225,8 @@ TEST(times_before_1970_may_have_been_rounded_towards_zero) {
     CHECK_TRUE(keeps(&s, GT, "TIMESTAMP", "1970-01-06 23:00:00"));
     CHECK_FALSE(keeps(&s, GT, "TIMESTAMP", "1970-01-07 00:00:00"));
     CHECK_FALSE(keeps(&s, LT, "TIMESTAMP", "1970-01-05 23:00:00"));
-    CHECK_TRUE(keeps(&s, LT, "TIMESTAMP", "1970-01-06 00:00:00"));
+    CHECK_FALSE(keeps(&s, LT, "TIMESTAMP", "1970-01-06 00:00:00")); /* at most the day before */
+    CHECK_TRUE(keeps(&s, LT, "TIMESTAMP", "1970-01-06 00:00:00.000001"));
 }
 
 TEST(identity_partitions_are_exact) {
