@@ -86,7 +86,7 @@ def answers_plans_as_the_protocol_says(client):
 
 def make_large_table(client, count):
     """`count` data files, of which none is there; the i-th has i from i * 10 to i * 10 + 9."""
-    folder, tool = client.stack.table_folder("plans.large"), Tool()
+    folder, tool = client.stack.folder / "store/warehouse/plans/large", Tool()
     folder.mkdir(parents=True)
     lines = [("location", f"file://{folder}"), ("uuid", uuid.uuid4()), ("column", "i", "BIGINT")]
     path = tool.change("create", uuid.uuid4(), lines=lines)
