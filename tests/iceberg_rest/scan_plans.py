@@ -55,6 +55,8 @@ def plans_scans_for_pyiceberg(client):
 
 def plans_deletes_for_pyiceberg(client):
     """Rows that stock DuckDB deleted (position deletes) in a table of serves_stock_duckdb."""
+    if client.send("GET", "namespaces/duck/tables/numbers")[0] == 404:
+        raise Skip("needs the table of serves_stock_duckdb")
     same_rows(client, "duck.numbers", ("n >= 0", "n > 50", "t == 'x7'"), "after DuckDB's deletes")
     answer = client.need(200, "POST", "namespaces/duck/tables/numbers/plan", {})
     check(answer["delete-files"] and answer["file-scan-tasks"][0]["delete-file-references"] == [0], str(answer)[:500])
