@@ -338,6 +338,15 @@ enum pf_code pf_out_vec_resize_list(struct pf_out_vec *vec, uint64_t size, struc
 enum pf_code pf_engine_register_scan(struct pf_engine *engine, const struct pf_table_function *function,
                                      struct pf_error *err) PF_MUST_CHECK;
 
+/* A hash in SQL: name(BLOB), name(BIGINT) over eight bytes, little end first, and name(HUGEINT) over the fewest bytes, big end
+ * first. NULL of NULL. */
+struct pf_hash_function {
+    const char *name;
+    uint32_t (*hash)(pf_str bytes);
+};
+enum pf_code pf_engine_register_hash(struct pf_engine *engine, const struct pf_hash_function *function,
+                                     struct pf_error *err) PF_MUST_CHECK;
+
 /* A condition on two numbers of a row: SELECT ... WHERE name('constant text', a, b), a and b BIGINT and never NULL. */
 struct pf_filter_io;
 struct pf_row_filter {

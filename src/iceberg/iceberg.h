@@ -139,6 +139,9 @@ enum pf_code pf_transform_apply(const struct pf_transform *transform, const stru
                                 struct pf_literal literal, struct pf_arena *arena, pf_str *out_cell,
                                 struct pf_error *err) PF_MUST_CHECK;
 
+/* What bucket is made of: (hash & INT32_MAX) % N, of the bytes that the spec names (Appendix B). */
+uint32_t pf_iceberg_murmur3(pf_str bytes);
+
 /* ---- table metadata ---- */
 
 struct pf_property {

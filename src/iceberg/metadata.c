@@ -118,7 +118,7 @@ int pf_table_metadata_spreads_files(const struct pf_table_metadata *metadata) {
 /* Iceberg 1.11, ObjectStoreLocationProvider: three folders of four bits, the other eight bits together. */
 pf_str pf_iceberg_spread_name(pf_str name, struct pf_arena *arena) {
     char folders[] = "0000/0000/0000/00000000";
-    uint32_t hash = transform_murmur3(name);
+    uint32_t hash = pf_iceberg_murmur3(name);
     int bit = 20;
     for (char *at = folders; *at; at++) {
         if (*at != '/') *at = (hash >> --bit) & 1 ? '1' : '0';

@@ -11,7 +11,8 @@ static uint32_t mix(uint32_t block) {
     return rotate(block * 0xcc9e2d51u, 15) * 0x1b873593u;
 }
 
-uint32_t transform_murmur3(pf_str bytes) {
+/* Murmur3, 32-bit x86 variant, seed 0. */
+uint32_t pf_iceberg_murmur3(pf_str bytes) {
     uint32_t hash = 0, tail = 0;
     size_t whole = bytes.len & ~(size_t)3;
     for (size_t i = 0; i < whole; i += 4) {
@@ -30,7 +31,7 @@ uint32_t transform_murmur3(pf_str bytes) {
 static uint32_t hash_long(int64_t number) {
     char bytes[8];
     for (int i = 0; i < 8; i++) bytes[i] = (char)((uint64_t)number >> (8 * i));
-    return transform_murmur3(pf_str_from(bytes, sizeof bytes));
+    return pf_iceberg_murmur3(pf_str_from(bytes, sizeof bytes));
 }
 
 bool transform_hash(const struct pf_iceberg_type *source, const struct cell_value *value, uint32_t *out_hash) {
@@ -46,13 +47,13 @@ bool transform_hash(const struct pf_iceberg_type *source, const struct cell_valu
     case PF_ICEBERG_DECIMAL: {
         unsigned char bytes[16];
         size_t length = cell_put_decimal(value->decimal, bytes);
-        *out_hash = transform_murmur3(pf_str_from((const char *)bytes, length));
+        *out_hash = pf_iceberg_murmur3(pf_str_from((const char *)bytes, length));
         return true;
     }
     case PF_ICEBERG_STRING:
     case PF_ICEBERG_UUID:
     case PF_ICEBERG_FIXED:
-    case PF_ICEBERG_BINARY: *out_hash = transform_murmur3(value->bytes); return true;
+    case PF_ICEBERG_BINARY: *out_hash = pf_iceberg_murmur3(value->bytes); return true;
     default: return false;
     }
 }

@@ -5,8 +5,6 @@
 
 #include "iceberg/cell.h"
 
-/* Murmur3, 32-bit x86 variant, seed 0. */
-uint32_t transform_murmur3(pf_str bytes);
 /* The hash that bucket[N] uses; false for types it doesn't take. */
 bool transform_hash(const struct pf_iceberg_type *source, const struct cell_value *value, uint32_t *out_hash);
 

@@ -120,6 +120,12 @@ static enum pf_code stage(struct icecap_call *call, const struct create_table *c
     return pf_error_wrap(err, code, "create table %.*s.%.*s", PF_STR_ARG(id.space), PF_STR_ARG(id.name));
 }
 
+/* sum() of whole numbers is a HUGEINT, which Iceberg lacks: the widest decimal holds all but the largest, and those fail. */
+static pf_str storable_type(const struct pf_type *type) {
+    bool is_huge = type->id == PF_TYPE_HUGEINT || type->id == PF_TYPE_UHUGEINT;
+    return is_huge ? PF_STR("DECIMAL(38,0)") : type->sql;
+}
+
 /* The columns of the SELECT, in the types that Iceberg has. */
 static enum pf_code bind_source(struct icecap_call *call, const struct create_table *create,
                                 struct define_table *definition, size_t *out_count, struct pf_error *err) {
@@ -132,7 +138,7 @@ static enum pf_code bind_source(struct icecap_call *call, const struct create_ta
     for (size_t i = 0; i < *out_count; i++) {
         defined[i] = (struct define_column){
             .name = pf_arena_str(call->arena, create->names ? create->names[i] : columns[i].name),
-            .type = columns[i].type->sql,
+            .type = storable_type(columns[i].type),
         };
     }
     *definition = create->definition;
@@ -181,7 +187,7 @@ static enum pf_code explain(struct icecap_call *call, const void *parsed, struct
     if (!create->source_sql.len) return icecap_explain_line(out, "create table", create->name.text);
     PF_TRY(prepare_source(call, create, &target, err));
     target_explain(&target, out);
-    return pf_query_explain(call->query, out, err);
+    return pf_query_explain(call->query, &target.write, out, err);
 }
 
 const struct icecap_statement icecap_create_table = {"create", "table", "CREATE TABLE", parse, run, explain};

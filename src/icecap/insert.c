@@ -212,7 +212,7 @@ static enum pf_code explain(struct icecap_call *call, const void *parsed, struct
     PF_TRY(target_open(call, &insert->table, &target, err));
     PF_TRY(prepare(call, insert, &target, err));
     target_explain(&target, out);
-    return pf_query_explain(call->query, out, err);
+    return pf_query_explain(call->query, &target.write, out, err);
 }
 
 const struct icecap_statement icecap_insert = {"insert", NULL, "INSERT", parse, run, explain};

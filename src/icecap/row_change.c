@@ -113,7 +113,7 @@ static enum pf_code set_columns(struct attempt *attempt, size_t column_count, bo
     target->write.columns_sql = pf_arena_printf(
         arena, "%.*s, CAST(k%zu AS BIGINT) AS _row_id, CAST(%.*s AS BIGINT) AS _last_updated_sequence_number",
         PF_STR_ARG(target->write.columns_sql), schema->field_count, PF_STR_ARG(sequence));
-    target->write.field_ids_sql = pf_iceberg_field_ids_sql(pf_iceberg_schema_with_lineage(schema, arena), arena);
+    target_set_names(target, pf_iceberg_schema_with_lineage(schema, arena), arena);
     return PF_OK;
 }
 
@@ -364,11 +364,11 @@ enum pf_code row_change_explain(struct icecap_call *call, struct row_change *cha
                       target.table->metadata->format_version >= 3 ? "deletion vectors, or with their file"
                                                                   : "position delete files, or with their file");
         PF_TRY(pf_query_bind(call->query, planned.places_sql, &columns, &count, err));
-        PF_TRY(pf_query_explain(call->query, out, err));
+        PF_TRY(pf_query_explain(call->query, NULL, out, err));
     }
     if (!planned.rows_sql.len) return PF_OK;
     pf_buf_put_cstr(out, "rows that come: ");
     target_explain(&target, out);
     PF_TRY(pf_query_bind(call->query, planned.rows_sql, &columns, &count, err));
-    return pf_query_explain(call->query, out, err);
+    return pf_query_explain(call->query, &target.write, out, err);
 }

@@ -15,9 +15,9 @@
  *               catalog/       everything else about tables
  *             It sets call->outcome: the object as soon as it is known, has_count for statements about rows.
  *             A statement that fails leaves no file and no snapshot: files are named by target->write.prefix, and
- *             target_give_up removes what has that prefix.
+ *             pf_query_remove_files removes what has that prefix.
  *             It may be run twice: by a client that did not hear the answer and sends it again with the same query id,
- *             and by a server that takes the query over. Commits carry the id in their summary (target_commit), and
+ *             and by a server that takes the query over. Commits carry the id in their summary (ICECAP_MARK), and
  *             target_find_done looks for it first.
  *   explain   the plan of the query inside, and a line about what is written. */
 #ifndef PF_ICECAP_STATEMENT_H

@@ -95,7 +95,6 @@ static enum pf_code fill(struct icecap_call *call, struct target *target, struct
     PF_TRY(check_is_writable(target->table, err));
     PF_TRY(pf_table_data_prefix(call->catalog, target->table, call->arena, &folder, err));
     target->write = (struct pf_write){
-        .field_ids_sql = pf_iceberg_field_ids_sql(target->table->schema, call->arena),
         .prefix = pf_arena_printf(call->arena, "%.*s/%.*s-", PF_STR_ARG(folder), PF_STR_ARG(pf_query_id(call->query))),
         .compression = compression(target),
         .file_size_bytes = number_property(target, "write.target-file-size-bytes", (int64_t)USUAL_FILE_MIB << 20),
@@ -194,6 +193,14 @@ static enum pf_code put_column(struct icecap_call *call, struct pf_buf *sql, con
     return PF_OK;
 }
 
+void target_set_names(struct target *target, const struct pf_iceberg_schema *schema, struct pf_arena *arena) {
+    pf_str *names = PF_ARENA_ARRAY(arena, pf_str, schema->field_count);
+    for (size_t i = 0; i < schema->field_count; i++) names[i] = schema->fields[i].name;
+    target->write.names = names;
+    target->write.name_count = schema->field_count;
+    target->write.field_ids_sql = pf_iceberg_field_ids_sql(schema, arena);
+}
+
 enum pf_code target_set_columns(struct icecap_call *call, struct target *target, const struct target_source *sources,
                                 size_t column_count, struct pf_error *err) {
     const struct pf_iceberg_schema *schema = target->table->schema;
@@ -206,6 +213,7 @@ enum pf_code target_set_columns(struct icecap_call *call, struct target *target,
         code = put_column(call, &sql, target, &schema->fields[i], sources[i].sql, err);
     }
     if (code == PF_OK) code = pf_buf_finish(&sql, "the columns of a table", &text, err);
+    target_set_names(target, schema, call->arena);
     if (code == PF_OK) {
         target->write.columns_sql = pf_arena_str(call->arena, text);
         target->write.column_count = column_count;

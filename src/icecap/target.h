@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A table that rows go into: what its schema, partitions, order and properties say about its files, and the commit.
  *
- *   target_open -> target_find_done -> (pf_query_bind) -> columns_sql -> pf_query_write -> target_commit
- *                                                                                 on failure: target_give_up */
+ *   target_open -> target_find_done -> pf_query_bind -> target_set_columns -> target_append: pf_query_write, commit */
 #ifndef PF_ICECAP_TARGET_H
 #define PF_ICECAP_TARGET_H
 
@@ -34,6 +33,8 @@ struct target_source {
  * `sources` by the fields of the schema; `column_count`: of the bound SELECT. */
 enum pf_code target_set_columns(struct icecap_call *call, struct target *target, const struct target_source *sources,
                                 size_t column_count, struct pf_error *err) PF_MUST_CHECK;
+/* The names and ids of the files' columns: those of the table, or with more behind them. */
+void target_set_names(struct target *target, const struct pf_iceberg_schema *schema, struct pf_arena *arena);
 /* SQL for the default of a column, cast to its type; NULL where it has none. PF_INVALID if that is not allowed. */
 enum pf_code target_default_sql(struct icecap_call *call, const struct target *target,
                                 const struct pf_iceberg_field *field, pf_str *out_sql, struct pf_error *err)

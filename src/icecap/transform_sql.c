@@ -78,6 +78,36 @@ static bool truncate_sql(int32_t width, const struct pf_iceberg_type *type, pf_s
     }
 }
 
+/* What the hash of a value is taken of (spec, Appendix B), as DuckDB's BLOB, BIGINT or HUGEINT. */
+static const struct {
+    enum pf_iceberg_kind kind;
+    const char *before, *behind;
+} HASHED[] = {
+    {PF_ICEBERG_INT, "CAST(", " AS BIGINT)"},
+    {PF_ICEBERG_LONG, "CAST(", " AS BIGINT)"},
+    {PF_ICEBERG_DATE, "CAST(date_diff('day', DATE '1970-01-01', ", ") AS BIGINT)"},
+    {PF_ICEBERG_TIME, "CAST(date_diff('microsecond', TIME '00:00:00', ", ") AS BIGINT)"},
+    {PF_ICEBERG_TIMESTAMP, "CAST(epoch_us(", ") AS BIGINT)"},
+    {PF_ICEBERG_TIMESTAMPTZ, "CAST(epoch_us(", ") AS BIGINT)"},
+    {PF_ICEBERG_TIMESTAMP_NS, "CAST(epoch_us(", ") AS BIGINT)"},
+    {PF_ICEBERG_DECIMAL, "CAST(replace(CAST(", " AS VARCHAR), '.', '') AS HUGEINT)"},
+    {PF_ICEBERG_STRING, "encode(", ")"},
+    {PF_ICEBERG_UUID, "unhex(replace(CAST(", " AS VARCHAR), '-', ''))"},
+    {PF_ICEBERG_FIXED, "CAST(", " AS BLOB)"},
+    {PF_ICEBERG_BINARY, "CAST(", " AS BLOB)"},
+};
+
+static bool bucket_sql(int32_t count, const struct pf_iceberg_type *type, pf_str value, struct pf_arena *arena,
+                       pf_str *out_sql) {
+    for (size_t i = 0; i < sizeof HASHED / sizeof *HASHED; i++) {
+        if (HASHED[i].kind != type->kind) continue;
+        *out_sql = pf_arena_printf(arena, "((iceberg_murmur3(%s%.*s%s) & 2147483647) %% %d)", HASHED[i].before,
+                                   PF_STR_ARG(value), HASHED[i].behind, count);
+        return true;
+    }
+    return false;
+}
+
 enum pf_code transform_sql(const struct pf_transform *transform, const struct pf_iceberg_type *type, pf_str value_sql,
                            struct pf_arena *arena, pf_str *out_sql, struct pf_error *err) {
     bool is_done = false;
@@ -89,6 +119,7 @@ enum pf_code transform_sql(const struct pf_transform *transform, const struct pf
     case PF_TRANSFORM_DAY: is_done = time_sql("day", type, value_sql, arena, out_sql); break;
     case PF_TRANSFORM_HOUR: is_done = time_sql("hour", type, value_sql, arena, out_sql); break;
     case PF_TRANSFORM_TRUNCATE: is_done = truncate_sql(transform->width, type, value_sql, arena, out_sql); break;
+    case PF_TRANSFORM_BUCKET: is_done = bucket_sql(transform->width, type, value_sql, arena, out_sql); break;
     default: break;
     }
     if (is_done) return PF_OK;

@@ -173,10 +173,12 @@ static enum pf_code next_step(struct cutter *cutter, const struct pf_plan *plan,
     struct stream stream;
     PF_TRY(flow(cutter, root, need, &stream, err));
     bool is_dataset = stream.is_light && stream.scan_bytes <= 0;
-    if (!stream.is_blocked && !stream_is_cheap(cutter, &stream) && !is_dataset)
+    bool is_root = cutter->options->root_is_stage && !stream.is_blocked && !cutter->stage_count;
+    if (is_root) PF_TRY(gather(cutter, root, &stream, need, NULL, err));
+    if (!is_root && !stream.is_blocked && !stream_is_cheap(cutter, &stream) && !is_dataset)
         PF_TRY(gather(cutter, root, &stream, need, NULL, err));
     if (cutter->stage_count) {
-        step->kind = PF_STEP_STAGES;
+        step->kind = is_root ? PF_STEP_ROOT : PF_STEP_STAGES;
         step->stages = cutter->stages;
         step->stage_count = cutter->stage_count;
         for (size_t i = 0; i < step->stage_count; i++) step->stages[i].next_op_id = cutter->next_op_id;

@@ -16,6 +16,7 @@ struct pf_planner_options {
     int64_t replicated_scan_max_bytes; /* a scan up to this size is read again by every task instead */
     int64_t key_filter_min_bytes;      /* a table scan of that size waits for the keys of a small filtered table */
     int max_partitions;
+    bool root_is_stage; /* its rows are for tasks to write: PF_STEP_ROOT in place of PF_STEP_LAST */
 };
 void pf_planner_default_options(struct pf_planner_options *options);
 
@@ -42,12 +43,13 @@ enum pf_code pf_planner_print_sql(const struct pf_plan *plan, struct pf_arena *a
 enum pf_step_kind {
     PF_STEP_STAGES,   /* run these (in any order, or at once), replace each, ask again */
     PF_STEP_LAST,     /* run this fragment in one place: its rows are the result */
+    PF_STEP_ROOT,     /* run these stages, too: the rows of their tasks together are the result */
     PF_STEP_ONE_PLACE /* nothing can be spread: run the original statement, `reason` says why */
 };
 
 struct pf_step {
     enum pf_step_kind kind;
-    struct pf_stage *stages; /* PF_STEP_STAGES */
+    struct pf_stage *stages; /* PF_STEP_STAGES, PF_STEP_ROOT: with all columns of the root, c0, c1 … */
     size_t stage_count;
     struct pf_fragment last; /* PF_STEP_LAST */
     struct pf_reason reason; /* PF_STEP_ONE_PLACE, PF_STEP_LAST; natural if nothing in it could have been spread */

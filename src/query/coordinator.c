@@ -19,6 +19,7 @@
 #include "query/resume.h"
 #include "query/run.h"
 #include "query/run_task.h"
+#include "query/write.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -214,10 +215,11 @@ enum pf_code run_wait_for_stages(struct run *run, struct pf_error *err) {
 
 /* ---- a step ---- */
 
-static enum pf_code run_stages(struct run *run, const struct pf_stage *stages, size_t count, struct pf_error *err) {
+enum pf_code run_stages(struct run *run, const struct pf_stage *stages, size_t count, const struct pf_write *write,
+                        struct stage_run ***out_made, struct pf_error *err) {
     struct stage_run **made = PF_ARENA_ARRAY(run->arena, struct stage_run *, count);
     for (size_t i = 0; i < count; i++) {
-        PF_TRY(stage_run_make(run, &stages[i], &made[i], err));
+        PF_TRY(stage_run_make(run, &stages[i], write, &made[i], err));
         enum pf_code code;
         while ((code = stage_run_push(run, made[i], false, err)) != PF_OK) {
             run->differs = code == PF_INVALID;
@@ -225,7 +227,14 @@ static enum pf_code run_stages(struct run *run, const struct pf_stage *stages, s
         }
         run->silent_since_ms = 0;
     }
-    PF_TRY(run_wait_for_stages(run, err));
+    *out_made = made;
+    return run_wait_for_stages(run, err);
+}
+
+static enum pf_code run_and_replace(struct run *run, const struct pf_stage *stages, size_t count,
+                                    struct pf_error *err) {
+    struct stage_run **made = NULL;
+    PF_TRY(run_stages(run, stages, count, NULL, &made, err));
     for (size_t i = 0; i < count; i++) {
         struct pf_dataset dataset = dataset_of(&made[i]->output, &stages[i], run->arena);
         run->plan = pf_planner_replace(run->plan, &stages[i], &dataset, run->arena);
@@ -338,12 +347,13 @@ static struct run *new_run(struct pf_query *query, const struct pf_plan *plan) {
                         .lost_before = -1};
     planner_options(query->stack, &run->options);
     if (query->planned_workers) run->options.worker_count = query->planned_workers;
+    run->options.root_is_stage = query->write != NULL;
     return run;
 }
 
 static enum pf_code begin(struct run *run, struct pf_error *err) {
     if (run->query->is_spread) return PF_OK;
-    if (run->query->is_resumed) {
+    if (run->query->is_resumed && run->query->run_count == 1) {
         run->query->is_spread = true;
         return PF_OK;
     }
@@ -369,7 +379,8 @@ static enum pf_code run_steps(struct run *run, pf_str *out_reason, struct pf_err
         if (step->kind == PF_STEP_LAST) return run_last(run, &step->last, err);
         PF_TRY(begin(run, err));
         running_set_state(query->stack, &query->running, QUERY_RUNNING);
-        PF_TRY(run_stages(run, step->stages, step->stage_count, err));
+        if (step->kind == PF_STEP_ROOT) return write_root(run, step->stages, step->stage_count, err);
+        PF_TRY(run_and_replace(run, step->stages, step->stage_count, err));
         for (size_t i = 0; i < step->stage_count; i++) {
             if (step->stages[i].id >= run->next_stage_id) run->next_stage_id = step->stages[i].id + 1;
         }
@@ -405,7 +416,8 @@ enum pf_code coordinate(struct pf_query *query, pf_str *out_reason, struct pf_er
     PF_TRY(code);
     query->stats.plan_us = (pf_clock_mono_ns() - started_ns) / 1000;
     query->run = new_run(query, plan);
-    if (query->is_resumed) PF_TRY(recover_history(query->run, err));
+    query->run_count++;
+    if (query->is_resumed && query->run_count == 1) PF_TRY(recover_history(query->run, err));
     code = run_steps(query->run, out_reason, err);
     if (code != PF_OK && query->run->differs) code = start_over(query, plan, out_reason, err);
     return running_explain_stop(&query->running, code, err);

@@ -190,6 +190,7 @@ enum pf_code data_files_copy(const struct data_copy *copy, struct pf_arena *aren
                              struct pf_error *err) {
     struct pf_rows *rows;
     pf_str sql;
+    out_files->partition_count = copy->write->partition_count;
     PF_TRY(copy_sql(copy, arena, &sql, err));
     PF_TRY(pf_session_query(copy->session, sql, &rows, err));
     enum pf_code code = PF_OK;
@@ -256,6 +257,17 @@ enum pf_code pf_written_file_entry(const struct pf_written_file *file, const str
 }
 
 /* ---- from files to objects ---- */
+
+enum pf_code data_files_register(struct pf_engine *engine, struct pf_error *err) {
+    static const struct pf_hash_function murmur3 = {"iceberg_murmur3", pf_iceberg_murmur3};
+    return pf_engine_register_hash(engine, &murmur3, err);
+}
+
+pf_str data_files_folder(pf_str prefix) {
+    size_t end = prefix.len;
+    while (end > 0 && prefix.ptr[end - 1] != '/') end--;
+    return pf_str_slice(prefix, 0, end ? end - 1 : 0);
+}
 
 enum pf_code data_files_directory(struct pf_store *store, pf_str key_folder, pf_str local, pf_str id,
                                   struct pf_arena *arena, pf_str *out_directory, bool *out_is_scratch,

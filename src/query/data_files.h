@@ -9,6 +9,7 @@
 struct data_files {
     struct pf_written_file *items;
     size_t count, capacity;
+    size_t partition_count; /* values of each */
 };
 
 struct data_copy {
@@ -37,6 +38,11 @@ enum pf_code data_files_publish(const struct data_publication *publication, stru
 enum pf_code data_files_remove(struct pf_store *store, const struct data_files *files, struct pf_error *err)
     PF_MUST_CHECK;
 
+/* iceberg_murmur3 of what is written: what the transform bucket is made of. */
+enum pf_code data_files_register(struct pf_engine *engine, struct pf_error *err) PF_MUST_CHECK;
+
+/* The part of a prefix of keys before its last slash. */
+pf_str data_files_folder(pf_str prefix);
 /* Where a statement of `id` writes before it publishes: the store's own folder for `key_folder`; where the store has
  * none, a folder below `local` that is made, and that the caller removes: `*out_is_scratch`. */
 enum pf_code data_files_directory(struct pf_store *store, pf_str key_folder, pf_str local, pf_str id,

@@ -60,13 +60,13 @@ static void put_inputs(struct pf_buf *out, const struct pf_fragment *fragment) {
     }
 }
 
-static void put_stage(struct pf_buf *out, const struct pf_stage *stage) {
+static void put_stage(struct pf_buf *out, const struct pf_stage *stage, bool is_written) {
     static const char *const exchanges[] = {"gather", "broadcast", "repartition"};
     static const char *const spreads[] = {"one task", "over files", "over partitions"};
     pf_buf_printf(out, "stage %d: %.*s\n", stage->id, PF_STR_ARG(stage->title));
     pf_buf_printf(out, "    runs %s", spreads[stage->spread]);
     if (stage->spread == PF_SPREAD_PARTITIONS) pf_buf_printf(out, " (%d)", stage->input_partition_count);
-    pf_buf_printf(out, "; output: %s", exchanges[stage->exchange]);
+    pf_buf_printf(out, "; output: %s", is_written ? "written" : exchanges[stage->exchange]);
     if (stage->partition_count > 1) {
         pf_buf_printf(out, " by %.*s into %d partitions", PF_STR_ARG(stage->keys_text), stage->partition_count);
     }
@@ -93,6 +93,7 @@ static enum pf_code put_steps(struct pf_query *query, const struct pf_plan *plan
     struct pf_planner_options options;
     int next_stage_id = 0;
     planner_options(query->stack, &options);
+    options.root_is_stage = query->write != NULL;
     for (int i = 0; i < MAX_STEPS; i++) {
         struct pf_step step;
         PF_TRY(pf_planner_next(plan, &options, next_stage_id, query->arena, &step, err));
@@ -111,10 +112,12 @@ static enum pf_code put_steps(struct pf_query *query, const struct pf_plan *plan
         }
         for (size_t s = 0; s < step.stage_count; s++) {
             struct pf_dataset dataset = estimate_of(&step.stages[s]);
-            put_stage(out, &step.stages[s]);
+            put_stage(out, &step.stages[s], step.kind == PF_STEP_ROOT);
+            if (step.kind == PF_STEP_ROOT) continue;
             plan = pf_planner_replace(plan, &step.stages[s], &dataset, query->arena);
             if (step.stages[s].id >= next_stage_id) next_stage_id = step.stages[s].id + 1;
         }
+        if (step.kind == PF_STEP_ROOT) return PF_OK;
     }
     PF_FAIL(err, PF_BUG, "planning did not come to an end after %d steps", MAX_STEPS);
 }

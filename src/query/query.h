@@ -209,9 +209,6 @@ struct pf_stack *pf_query_stack(struct pf_query *query);
 /* Plans a SELECT that stands inside a statement; the next calls are about it. Several may follow each other. */
 enum pf_code pf_query_bind(struct pf_query *query, pf_str select_sql, const struct pf_column **out_columns,
                            size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
-/* EXPLAIN of what is bound. */
-enum pf_code pf_query_explain(struct pf_query *query, struct pf_buf *out, struct pf_error *err) PF_MUST_CHECK;
-
 /* The functions that occur in what is bound, lower case, with commas between. */
 pf_str pf_query_functions(const struct pf_query *query);
 /* From now on binding reads every table in the state that is seen first; `first` is that of its table. */
@@ -229,11 +226,13 @@ void pf_query_define_part(struct pf_query *query, pf_str name, const struct pf_t
                           const struct pf_file_list *files);
 void pf_query_forget_part(struct pf_query *query);
 
-/* How rows become Parquet files. */
+/* How its rows become Parquet files. */
 struct pf_write {
-    pf_str columns_sql;   /* select list over the columns k0, k1 … of the bound SELECT: the columns of the files */
-    size_t column_count;  /* of the bound SELECT */
-    pf_str field_ids_sql; /* COPY's FIELD_IDS */
+    pf_str columns_sql;  /* select list over the columns k0, k1 … of the bound SELECT: the columns of the files */
+    size_t column_count; /* of the bound SELECT */
+    const pf_str *names; /* of the columns of the files */
+    size_t name_count;
+    pf_str field_ids_sql;     /* COPY's FIELD_IDS */
     const pf_str *partitions; /* expressions over the columns of the files: rows with equal values share files */
     size_t partition_count;
     bool is_distributed; /* rows of one partition meet in one task: fewer files, one exchange more */
@@ -252,6 +251,9 @@ struct pf_written_file {
     const struct pf_stats_text *stats;
     size_t stats_count;
 };
+/* EXPLAIN of what is bound, and would be written. */
+enum pf_code pf_query_explain(struct pf_query *query, const struct pf_write *write, struct pf_buf *out,
+                              struct pf_error *err) PF_MUST_CHECK;
 /* Runs what is bound, on its route; files without rows are left out. After a failure, and if the files are not wanted
  * after all, pf_query_remove_files takes away what there is. */
 enum pf_code pf_query_write(struct pf_query *query, const struct pf_write *write, struct pf_written_file **out_files,

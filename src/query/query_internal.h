@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct data_files;
 struct deleted_rows;
 struct kept;
 struct pf_fleet;
@@ -240,6 +241,7 @@ struct pf_query {
     bool is_resumed;     /* taken over from another coordinator: its result is kept, nobody waits for it */
     int planned_workers; /* as the coordinator before planned; 0: as many as there are */
     struct run *run;     /* of the coordinator */
+    int run_count;       /* a statement may run several SELECTs, one behind the other */
     const struct pf_fragment *last;
     size_t bound_input_count; /* of the last fragment, in the local exchange */
     bool last_is_counted;
@@ -249,8 +251,9 @@ struct pf_query {
     struct pf_query_stats stats; /* the query thread's own; copied to running.locked */
     bool is_over, is_select;
     struct table_pins pins;
-    struct pf_statement bound; /* of the statement, or of the SELECT inside of it */
-    const char *result_format; /* as in the options */
+    struct pf_statement bound;    /* of the statement, or of the SELECT inside of it */
+    const struct pf_write *write; /* NULL: its rows are for the client */
+    const char *result_format;    /* as in the options */
     bool refreshes_result;
     struct pf_repeatability verdict;
     pf_str result_hash, result_reason; /* one of them; keep_result.c */

@@ -31,7 +31,8 @@ pf_str resume_job(const struct pf_query *query, struct pf_arena *arena) {
     pf_buf_init(&buf, MAX_JOB_BYTES);
     pf_json_begin(&out, &buf);
     pf_json_open_object(&out);
-    pf_json_field_str(&out, "sql", query->sql);
+    /* Of a statement that writes all of it, not the SELECT that runs now. */
+    pf_json_field_str(&out, "sql", query->write ? running->sql : query->sql);
     pf_json_field_i64(&out, "deadline_wall_ms", running->deadline_mono_ms ? pf_clock_wall_ms() + left_ms : 0);
     pf_json_field_i64(&out, "max_rows", query->max_rows);
     pf_json_field_i64(&out, "workers",

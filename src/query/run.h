@@ -72,9 +72,9 @@ struct run {
 
 /* ---- stage_run.c ---- */
 
-/* The tasks of a stage, not queued yet. Results from before this coordinator count. */
-enum pf_code stage_run_make(struct run *run, const struct pf_stage *stage, struct stage_run **out_stage,
-                            struct pf_error *err) PF_MUST_CHECK;
+/* The tasks of a stage, not queued yet. `write`: what they make of their rows; NULL: slices for the exchange. Results from before this coordinator count. */
+enum pf_code stage_run_make(struct run *run, const struct pf_stage *stage, const struct pf_write *write,
+                            struct stage_run **out_stage, struct pf_error *err) PF_MUST_CHECK;
 /* The same for tasks that are there already; `arena` becomes the stage's. */
 enum pf_code stage_run_add(struct run *run, const struct pf_stage *stage, const struct task_list *list,
                            struct pf_arena *arena, struct stage_run **out_stage, struct pf_error *err) PF_MUST_CHECK;
@@ -97,6 +97,9 @@ void run_count_retry(struct run *run, int stage_id);
 
 /* ---- coordinator.c ---- */
 
+/* Queues all tasks of the stages and waits for them. */
+enum pf_code run_stages(struct run *run, const struct pf_stage *stages, size_t count, const struct pf_write *write,
+                        struct stage_run ***out_made, struct pf_error *err) PF_MUST_CHECK;
 /* Until no stage has tasks left; takes care of the query meanwhile. */
 enum pf_code run_wait_for_stages(struct run *run, struct pf_error *err) PF_MUST_CHECK;
 

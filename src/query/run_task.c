@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "query/describe_files.h"
 #include "query/exchange_media.h"
+#include "query/write_json.h"
+#include "query/write_task.h"
 
 /* The outputs of one input: all producers, or this task's share of them. */
 static enum pf_code decode_outputs(const struct stage_input *input, const struct task_input *share,
@@ -78,8 +80,19 @@ void add_input_reads(struct pf_exchange *exchange, size_t input_count, pf_str pr
     pf_arena_free(arena);
 }
 
-static enum pf_code copy_fragment(const struct task_run *run, pf_str path, struct pf_arena *arena,
-                                  struct task_reads *out_reads, struct pf_error *err) {
+static enum pf_code copy_to_exchange(const struct task_run *run, pf_str fragment, pf_str path, struct pf_arena *arena,
+                                     struct pf_error *err) {
+    pf_str sql = pf_arena_printf(
+        arena, "COPY (%.*s) TO %s (FORMAT exchange, OUTPUT %s, PARTITIONS %d%s%s, PER_THREAD_OUTPUT true)",
+        PF_STR_ARG(fragment), pf_sql_quote_text(path, arena).ptr, pf_sql_quote_text(run->prefix, arena).ptr,
+        run->stage->partition_count, run->stage->keys.len ? ", KEYS " : "",
+        run->stage->keys.len ? pf_sql_quote_text(run->stage->keys, arena).ptr : "");
+    return pf_session_run(run->session, sql, err);
+}
+
+/* Into the exchange at `path`, or to files. */
+static enum pf_code run_fragment(const struct task_run *run, pf_str path, struct data_files *written,
+                                 struct pf_arena *arena, struct task_reads *out_reads, struct pf_error *err) {
     pf_str fragment = PF_STR_EMPTY;
     struct task_files files;
     struct stage_message stage;
@@ -87,38 +100,55 @@ static enum pf_code copy_fragment(const struct task_run *run, pf_str path, struc
     PF_TRY(task_files_acquire(&run->files, run->stage, run->task, arena, &files, err));
     enum pf_code code = describe_files(run->session, &files.stage, &files.task, arena, &stage, &task, err);
     if (code == PF_OK) code = task_render_sql(&stage, &task, run->prefix, arena, &fragment, err);
-    pf_str sql = pf_arena_printf(
-        arena, "COPY (%.*s) TO %s (FORMAT exchange, OUTPUT %s, PARTITIONS %d%s%s, PER_THREAD_OUTPUT true)",
-        PF_STR_ARG(fragment), pf_sql_quote_text(path, arena).ptr, pf_sql_quote_text(run->prefix, arena).ptr,
-        run->stage->partition_count, run->stage->keys.len ? ", KEYS " : "",
-        run->stage->keys.len ? pf_sql_quote_text(run->stage->keys, arena).ptr : "");
-    if (code == PF_OK) code = pf_session_run(run->session, sql, err);
+    if (code == PF_OK) {
+        code = run->stage->write ? write_task_files(run, fragment, written, arena, err)
+                                 : copy_to_exchange(run, fragment, path, arena, err);
+    }
     if (code != PF_OK) pf_cache_name_objects(files.hold, err);
     *out_reads = files.reads;
     task_files_release(&files);
     return code;
 }
 
+/* The output is in the exchange. */
+static enum pf_code run_to_exchange(const struct task_run *run, struct pf_arena *arena, struct task_result *result,
+                                    struct pf_error *err) {
+    pf_str path;
+    struct pf_exchange_output output;
+    PF_TRY(pf_exchange_begin_output(run->exchange, run->prefix, run->key, arena, &path, err));
+    enum pf_code code = run_fragment(run, path, NULL, arena, &result->store_reads, err);
+    if (code == PF_OK) code = pf_exchange_take_output(run->exchange, run->prefix, arena, &output, err);
+    if (code != PF_OK) {
+        pf_exchange_drop_output(run->exchange, run->prefix);
+        return code;
+    }
+    result->rows = output.rows;
+    result->bytes = output.size_bytes;
+    return pf_exchange_output_encode(&output, arena, &result->output_json, err);
+}
+
+static enum pf_code run_to_files(const struct task_run *run, struct pf_arena *arena, struct task_result *result,
+                                 struct pf_error *err) {
+    struct data_files written = {0};
+    PF_TRY(run_fragment(run, PF_STR_EMPTY, &written, arena, &result->store_reads, err));
+    for (size_t i = 0; i < written.count; i++) {
+        result->rows += written.items[i].row_count;
+        result->bytes += written.items[i].size_bytes;
+    }
+    result->output_json = written_encode(&written, arena);
+    return PF_OK;
+}
+
 enum pf_code run_task(const struct task_run *run, struct pf_arena *arena, struct task_result *out_result,
                       struct pf_error *err) {
     int64_t started_ns = pf_clock_mono_ns();
-    pf_str path;
-    struct pf_exchange_output output;
-    struct task_reads reads = {0};
+    struct task_result result = {0};
     PF_TRY(bind_inputs(run->exchange, run->stage, run->task, run->prefix, arena, err));
-    enum pf_code code = pf_exchange_begin_output(run->exchange, run->prefix, run->key, arena, &path, err);
-    if (code == PF_OK) {
-        code = copy_fragment(run, path, arena, &reads, err);
-        if (code == PF_OK) code = pf_exchange_take_output(run->exchange, run->prefix, arena, &output, err);
-        if (code != PF_OK) pf_exchange_drop_output(run->exchange, run->prefix);
-    }
-    struct pf_exchange_use exchange_reads = {0};
-    add_input_reads(run->exchange, run->stage->input_count, run->prefix, &exchange_reads);
+    enum pf_code code =
+        run->stage->write ? run_to_files(run, arena, &result, err) : run_to_exchange(run, arena, &result, err);
+    add_input_reads(run->exchange, run->stage->input_count, run->prefix, &result.exchange_reads);
     unbind_inputs(run->exchange, run->stage->input_count, run->prefix);
     PF_TRY(code);
-    struct task_result result = {
-        .exchange_reads = exchange_reads, .rows = output.rows, .bytes = output.size_bytes, .store_reads = reads};
-    PF_TRY(pf_exchange_output_encode(&output, arena, &result.output_json, err));
     result.wall_us = (pf_clock_mono_ns() - started_ns) / 1000;
     *out_result = result;
     return PF_OK;

@@ -14,7 +14,8 @@ enum pf_code bind_inputs(struct pf_exchange *exchange, const struct stage_messag
 void add_input_reads(struct pf_exchange *exchange, size_t input_count, pf_str prefix, struct pf_exchange_use *sum);
 void unbind_inputs(struct pf_exchange *exchange, size_t input_count, pf_str prefix);
 
-/* Runs a task to its end: the fragment into the exchange under `key`. `prefix` is unique in this process. */
+/* Runs a task to its end: the fragment into the exchange under `key`, or into files whose names have it. `prefix` is unique
+ * in this process. */
 struct task_run {
     struct pf_exchange *exchange;
     struct pf_session *session;
@@ -22,6 +23,7 @@ struct task_run {
     const struct task_message *task;
     struct task_files_options files;
     pf_str prefix, key;
+    pf_str write_path; /* files on their way to a store without folders */
 };
 enum pf_code run_task(const struct task_run *run, struct pf_arena *arena, struct task_result *out_result,
                       struct pf_error *err) PF_MUST_CHECK;

@@ -381,6 +381,7 @@ static enum pf_code open_engine_here(struct pf_stack *stack, pf_str disabled_opt
     struct pf_engine *engine = NULL;
     PF_TRY(pf_engine_open(&options, &engine, err));
     enum pf_code code = deleted_rows_register(stack->deleted_rows, engine, err);
+    if (code == PF_OK) code = data_files_register(engine, err);
     if (code != PF_OK) {
         pf_engine_close(engine);
         return code;

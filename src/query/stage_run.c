@@ -50,7 +50,7 @@ static void report_stage(struct run *run, const struct stage_run *made) {
     struct stage_progress progress = {
         .id = stage->id,
         .title = pf_arena_str(run->arena, stage->title),
-        .exchange = pf_str_from_cstr(exchange_name(stage)),
+        .exchange = pf_str_from_cstr(made->list.message.write ? "written" : exchange_name(stage)),
         .single_reason = pf_arena_str(run->arena, stage->single_reason.why),
         .tasks = (int)made->output.count,
         .scanned_bytes = made->list.scan_bytes,
@@ -95,7 +95,7 @@ static void report_reads(struct run *run, const struct stage_run *stage, const s
 /* `sign` is -1 when a result is taken back. */
 static void report_result(struct run *run, const struct stage_run *stage, const struct pf_exchange_output *output,
                           int sign) {
-    run->query->stats.exchanged_bytes += sign * output->size_bytes;
+    if (!stage->list.message.write) run->query->stats.exchanged_bytes += sign * output->size_bytes;
     pthread_mutex_lock(&run->stack->locked.mutex);
     struct stage_progress *progress = run_progress_locked(run, stage->stage->id);
     progress->rows += sign * output->rows;
@@ -145,7 +145,11 @@ enum pf_code stage_run_take(struct run *run, struct stage_run *stage, const stru
         return PF_OK;
     }
     PF_TRY(task_result_decode(payload, run->arena, &result, err));
-    PF_TRY(pf_exchange_output_decode(result.output_json, run->arena, output, err));
+    if (stage->list.message.write) { /* files, and nothing in the exchange */
+        *output = (struct pf_exchange_output){.rows = result.rows, .size_bytes = result.bytes};
+    } else {
+        PF_TRY(pf_exchange_output_decode(result.output_json, run->arena, output, err));
+    }
     stage->output.outputs_json[event->task_id] = result.output_json;
     task->is_done = true;
     task->is_wanted = task->is_blocked = task->has_extra = false;
@@ -180,12 +184,13 @@ static pf_str make_mark(const struct stage_run *stage) {
     return pf_arena_printf(stage->arena, "%zu.%016llx", stage->output.count, (unsigned long long)hash);
 }
 
-enum pf_code stage_run_make(struct run *run, const struct pf_stage *stage, struct stage_run **out_stage,
-                            struct pf_error *err) {
+enum pf_code stage_run_make(struct run *run, const struct pf_stage *stage, const struct pf_write *write,
+                            struct stage_run **out_stage, struct pf_error *err) {
     struct pf_arena *arena = pf_arena_new(run->arena, "stage");
     struct stage_outputs outputs = run_outputs(run, arena);
     struct task_list list;
     PF_TRY(make_tasks(run->stack, &run->query->tables, &outputs, stage, arena, &list, err));
+    list.message.write = write;
     return stage_run_add(run, stage, &list, arena, out_stage, err);
 }
 

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "query/query_log.h"
+#include "query/resume.h"
 
 enum { MAX_EXPLAIN_TEXT = 16 << 20 };
 
@@ -21,7 +22,9 @@ static enum pf_code show_outcome(struct pf_query *query, const struct pf_outcome
         sql = pf_arena_printf(query->arena, "SELECT CAST(%lld AS BIGINT) AS \"Count\"", (long long)outcome->row_count);
     }
     query->column_name_count = 0;
-    PF_TRY(pf_session_open(query->stack->local_engine, &query->session, err));
+    PF_TRY(pf_session_open(query->is_resumed ? query->stack->last_engine : query->stack->local_engine, &query->session,
+                           err));
+    if (query->is_resumed) return resume_keep(query, sql, err);
     return pf_session_query(query->session, sql, &query->rows, err);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "query/render_scan.h"
+#include "query/write_json.h"
 
 enum { MAX_MESSAGE_BYTES = 64 << 20, SPLIT_MEMBERS = 9 /* before its deletes */ };
 
@@ -113,6 +114,10 @@ pf_str stage_message_encode(const struct stage_message *message, struct pf_arena
     pf_json_open_array(&out);
     for (size_t i = 0; i < message->input_count; i++) put_stage_input(&out, &message->inputs[i]);
     pf_json_close_array(&out);
+    if (message->write) {
+        pf_json_key(&out, "write");
+        write_put(&out, message->write);
+    }
     pf_json_close_object(&out);
     return take_text(&buf, arena);
 }
@@ -317,6 +322,7 @@ enum pf_code stage_message_decode(pf_str json, struct pf_arena *arena, struct st
     for (struct pf_json_each each = pf_json_each(inputs); pf_json_next(&each);) {
         PF_TRY(get_stage_input(each.value, arena, &message.inputs[each.index], err));
     }
+    PF_TRY(write_get(pf_json_get(root, "write"), arena, &message.write, err));
     *out_message = message;
     return PF_OK;
 }

@@ -11,6 +11,8 @@
 #include "plan/plan.h"
 #include "query/query.h"
 
+struct pf_write;
+
 /* One column of a lake table: read it by name, as this type. */
 struct task_column {
     pf_str name, type;
@@ -81,6 +83,7 @@ struct stage_message {
     pf_str keys; /* columns of the output whose values are to be noted: "0,2"; empty: none */
     struct stage_input *inputs;
     size_t input_count;
+    const struct pf_write *write; /* the rows become files; NULL: slices in the exchange */
 };
 
 struct task_input {
@@ -102,7 +105,7 @@ struct task_reads {
 };
 
 struct task_result {
-    pf_str output_json; /* for pf_exchange_output_decode */
+    pf_str output_json; /* for pf_exchange_output_decode; of a stage that writes for written_decode */
     int64_t rows, bytes, wall_us;
     struct task_reads store_reads;
     struct pf_exchange_use exchange_reads; /* what was read; what was written is in the output */

@@ -20,6 +20,7 @@
 #include "query/seal.h"
 #include "query/store_event.h"
 #include "query/store_slices.h"
+#include "query/write_task.h"
 #include "sync/sync.h"
 
 #include <stdio.h>
@@ -40,6 +41,7 @@ enum { ENGINE_QUARTERS = 3, HOT_SHARE = 3 /* of the engine's: a third */, BUFFER
 struct pf_worker {
     struct pf_arena *arena;
     pf_str id;
+    pf_str write_path; /* files on their way to a store without folders */
     int64_t lease_ms, idle_ms;
     struct pf_sync *sync;
     struct pf_budget *buffers; /* of the exchange; NULL: no limit */
@@ -198,6 +200,9 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, struct
             pf_arena_str(worker->arena, pf_json_as_str(each.value, PF_STR_EMPTY));
     }
     pf_str run_path = pf_json_get_str(event, "run_path", PF_STR("/tmp"));
+    worker->write_path =
+        pf_arena_printf(worker->arena, "%.*s/write-%.*s", PF_STR_ARG(run_path), PF_STR_ARG(worker->id));
+    PF_ARENA_PUSH(worker->arena, directories, count, capacity) = worker->write_path;
     struct pf_engine_options options = {
         .threads = (int)pf_json_get_i64(event, "threads", 1),
         .memory_limit_bytes = pf_json_get_i64(event, "memory_bytes", 0) / 4 * ENGINE_QUARTERS,
@@ -213,6 +218,7 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, struct
     PF_TRY(pf_exchange_register(worker->exchange, worker->engine, err));
     worker->deleted_rows = deleted_rows_new();
     PF_TRY(deleted_rows_register(worker->deleted_rows, worker->engine, err));
+    PF_TRY(data_files_register(worker->engine, err));
     PF_TRY(pf_session_open(worker->engine, &worker->session, err));
     worker->hot = hot_columns_new(worker->session, options.memory_limit_bytes / HOT_SHARE);
     if (!worker->hot) PF_FAIL(err, PF_NO_MEMORY, "open a worker");
@@ -355,6 +361,7 @@ static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim
         /* A Redis that failed over may give the same attempt to two workers, or twice to one. */
         .key = pf_arena_printf(arena, "%.*s/%d/%d.%d.%.*s", PF_STR_ARG(claim->query_id), claim->stage_id,
                                claim->task_id, claim->attempt, PF_STR_ARG(pf_id_ulid(arena))),
+        .write_path = worker->write_path,
     };
     struct task_result result;
     int reads, warm_reads;
@@ -371,6 +378,10 @@ static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim
 static void drop_result(struct pf_worker *worker, const struct task_result *result, bool is_over,
                         struct pf_arena *arena) {
     struct pf_exchange_output output;
+    if (worker->stage.write) {
+        write_task_drop(worker->store, result, arena);
+        return;
+    }
     if (pf_exchange_output_decode(result->output_json, arena, &output, NULL) != PF_OK) return;
     pf_exchange_remove_output(worker->exchange, &output, is_over);
     pf_log(PF_LOG_INFO, is_over ? "the query is over: output dropped" : "another attempt was first: output dropped",

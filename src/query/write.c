@@ -49,6 +49,8 @@ static enum pf_code resolve(struct pf_query *query, struct pf_error *err) {
 enum pf_code pf_query_bind(struct pf_query *query, pf_str select_sql, const struct pf_column **out_columns,
                            size_t *out_count, struct pf_error *err) {
     query_close_rows(query);
+    /* What was written before is in the store: its keys go before the next ones are made. */
+    if (query->is_spread) coordinate_clean_up(query, PF_OK);
     query->sql = pf_arena_str(query->arena, pf_str_trim(select_sql));
     PF_TRY(query_parse(query, err));
     if (!query->is_select) {
@@ -59,8 +61,12 @@ enum pf_code pf_query_bind(struct pf_query *query, pf_str select_sql, const stru
     return find_columns(query, out_columns, out_count, err);
 }
 
-enum pf_code pf_query_explain(struct pf_query *query, struct pf_buf *out, struct pf_error *err) {
-    return explain_plan(query, out, err);
+enum pf_code pf_query_explain(struct pf_query *query, const struct pf_write *write, struct pf_buf *out,
+                              struct pf_error *err) {
+    query->write = write;
+    enum pf_code code = explain_plan(query, out, err);
+    query->write = NULL;
+    return code;
 }
 
 void pf_query_pin_tables(struct pf_query *query, const struct pf_table *first) {
@@ -100,12 +106,6 @@ enum pf_code pf_query_read(struct pf_query *query,
 
 /* ---- write ---- */
 
-static pf_str folder_of(pf_str prefix) {
-    size_t end = prefix.len;
-    while (end > 0 && prefix.ptr[end - 1] != '/') end--;
-    return pf_str_slice(prefix, 0, end ? end - 1 : 0);
-}
-
 static enum pf_code copy_here(struct pf_query *query, struct data_copy *copy, struct data_files *files,
                               struct pf_error *err) {
     PF_TRY(pf_session_open(query->stack->local_engine, &query->session, err));
@@ -119,7 +119,8 @@ static enum pf_code copy_here(struct pf_query *query, struct data_copy *copy, st
 static enum pf_code write_here(struct pf_query *query, const struct pf_write *write, struct data_files *files,
                                struct pf_error *err) {
     struct pf_stack *stack = query->stack;
-    pf_str folder = folder_of(write->prefix), name = pf_str_slice(write->prefix, folder.len + 1, write->prefix.len);
+    pf_str folder = data_files_folder(write->prefix),
+           name = pf_str_slice(write->prefix, folder.len + 1, write->prefix.len);
     pf_str id = pf_id_ulid(query->arena);
     struct data_copy copy = {.write = write, .source_sql = query->sql};
     bool is_scratch = false;
@@ -135,7 +136,7 @@ static enum pf_code write_here(struct pf_query *query, const struct pf_write *wr
             .store = stack->store,
             .scratch = is_scratch ? copy.directory : PF_STR_EMPTY,
             .key_folder = folder,
-            .is_spread = write->spreads_files < 0 ? stack->options.spreads_files : write->spreads_files != 0,
+            .is_spread = write->spreads_files > 0,
         };
         code = data_files_publish(&publication, files, query->arena, err);
     }
@@ -145,11 +146,33 @@ static enum pf_code write_here(struct pf_query *query, const struct pf_write *wr
     return code;
 }
 
+/* What can't be spread is run here, with the reason. */
+static enum pf_code write_on_fleet(struct pf_query *query, const struct pf_write *write, struct data_files *files,
+                                   struct pf_error *err) {
+    pf_str reason = PF_STR_EMPTY;
+    PF_TRY(stack_need_fleet(query->stack, err));
+    query->write = write;
+    enum pf_code code = coordinate(query, &reason, err);
+    query->write = NULL;
+    query->column_name_count = 0;
+    enum pf_code collected = write_collect(query->run, files, code == PF_OK ? err : NULL);
+    if (code == PF_OK) code = collected;
+    query->written = files->items;
+    query->written_count = files->count;
+    if (code == PF_OK) write_sweep(query, write->prefix, files);
+    if (code != PF_UNSUPPORTED || query->is_spread || query->is_resumed || reason.len == 0) return code;
+    query->route = query->stats.route = PF_ROUTE_LOCAL;
+    query->stats.reason = reason;
+    return write_here(query, write, files, err);
+}
+
 static enum pf_code write_once(struct pf_query *query, const struct pf_write *write, struct data_files *files,
                                struct pf_error *err) {
+    /* Rows out of nothing: no worker has anything to read. */
+    if (query->tables.count == 0) return write_here(query, write, files, err);
     switch (query->route) {
-    case PF_ROUTE_LOCAL:
-    case PF_ROUTE_FLEET: return write_here(query, write, files, err);
+    case PF_ROUTE_LOCAL: return write_here(query, write, files, err);
+    case PF_ROUTE_FLEET: return write_on_fleet(query, write, files, err);
     default:
         PF_FAIL(err, PF_UNSUPPORTED, "route %s is not available here: use auto, local or fleet",
                 pf_route_name(query->route));
@@ -160,10 +183,13 @@ enum pf_code pf_query_write(struct pf_query *query, const struct pf_write *write
                             size_t *out_count, struct pf_error *err) {
     struct data_files files = {0};
     enum pf_code code = PF_OK;
+    struct pf_write *settled = PF_ARENA_NEW(query->arena, struct pf_write);
+    *settled = *write;
+    if (settled->spreads_files < 0) settled->spreads_files = query->stack->options.spreads_files;
     /* A conflict: a table changed between its resolution and its planning. */
     for (int attempt = 0; attempt < MAX_CATALOG_TRIES; attempt++) {
         if (attempt > 0) PF_TRY(resolve(query, err));
-        code = write_once(query, write, &files, err);
+        code = write_once(query, settled, &files, err);
         if (code != PF_CONFLICT || query->is_spread) break;
     }
     PF_TRY(code);

@@ -42,10 +42,10 @@ def creates_tables_from_queries(lake):
 
 
 def writes_partitions(lake):
-    terms = ["year(ts)", "month(dt)", "day(ts)", "hour(ts)", "truncate(10, id)", "truncate(5, s)", "truncate(100, m)",
-             "b", "b, month(ts)"]
+    terms = ["year(ts), bucket(2, s)", "month(dt), truncate(10, id)", "hour(ts), bucket(3, t)", "truncate(100, m), b",
+             "bucket(2, x), truncate(6, s)", "bucket(3, id), bucket(2, dt), bucket(2, m)", "day(ts), bucket(2, ts)"]
     for number, term in enumerate(terms):
-        lake.run(f"CREATE TABLE part{number} PARTITIONED BY ({term}) AS SELECT * FROM ({ALL_TYPES})")
+        lake.run(f"CREATE TABLE part{number} PARTITIONED BY ({term}) AS SELECT * FROM ({ALL_TYPES}) LIMIT 12")
         lake.run(f"INSERT INTO part{number} BY NAME SELECT 1000 AS id")
         lake.check_table(f"part{number}")
         partitions_are_right(lake, f"part{number}")
