@@ -5,6 +5,7 @@ of this host. Times, requests, bytes, and what they cost at list prices.
 The S3 server is versitygw on loopback, which answers in about a millisecond. So each request for an object of the
 exchange is delayed, by what S3 takes to its first byte: through a proxy in front of the server."""
 
+import os
 import statistics
 
 from harness.cases import Problem
@@ -100,6 +101,10 @@ def result_of(scale, workers, rounds, delay_ms, queries, seconds, uses):
         "head": ["query", "exchange", "ms", "Redis strings", "MB in", "ranges", "MB out", "S3 PUTs", "MB in", "GETs", "MB out",
                  "folder", "$ per million queries"],
         "table": table,
+        "notes": [
+            f"The last minute's load on this machine was {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores: where it is far above them, "
+            "requests, bytes and dollars count, times hardly. *folder* is for comparison: what workers on one host do."
+        ],
         "values": values,
         "is_complete": True,
     }

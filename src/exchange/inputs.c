@@ -19,6 +19,11 @@
 static const uint64_t SMALL_BATCH_BYTES = 4 << 20;
 
 static struct input *input_free(struct input *input) {
+    while (input->aheads) {
+        struct read_ahead *next = read_ahead_next(input->aheads);
+        read_ahead_release(input->aheads);
+        input->aheads = next;
+    }
     for (size_t i = 0; i < input->source_count; i++)
         if (input->sources[i].map) munmap(input->sources[i].map, input->sources[i].map_bytes);
     pthread_mutex_destroy(&input->mutex);
@@ -304,7 +309,7 @@ static enum pf_code begin_locked(struct scan_queue *queue, struct pf_error *err)
 }
 
 void scan_queue_clear(struct scan_queue *queue) {
-    queue->locked.ahead = read_ahead_stop(queue->locked.ahead);
+    queue->locked.ahead = read_ahead_release(queue->locked.ahead);
 }
 
 enum pf_code scan_queue_next(struct scan_queue *queue, struct portion *out_portions, size_t *out_count,

@@ -5,6 +5,8 @@
 
 #include "exchange/exchange_internal.h"
 
+struct read_ahead; /* read_ahead.h */
+
 /* A producer's object as far as this input needs it. */
 struct source {
     const struct pf_exchange_object *object;
@@ -30,13 +32,12 @@ struct input {
     size_t source_count;
     int64_t row_count, size_bytes;
     atomic_llong ranges[PF_MEDIUM_COUNT], bytes[PF_MEDIUM_COUNT]; /* read so far */
+    struct read_ahead *aheads;                                    /* of its scans, under `mutex` */
     pthread_mutex_t mutex;
 };
 
 /* NULL if there is none. */
 struct input *inputs_find(struct pf_exchange *exchange, pf_str name);
-
-struct read_ahead; /* read_ahead.h */
 
 /* What one scan has been given: shared by the threads of one statement. */
 struct scan_queue {

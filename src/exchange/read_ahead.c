@@ -16,7 +16,10 @@
 enum { MAX_BATCH = 64, WAIT_MS = 50, MIN_WINDOW_BYTES = 4 << 20, MAX_WINDOW_BYTES = 64 << 20, WINDOW_SHARE = 4 };
 
 struct read_ahead {
-    struct input *input;
+    struct read_ahead *next_of_input;
+    struct input *input; /* gone once the thread has ended */
+    struct pool *pool;
+    atomic_int owners;
     int64_t window_bytes;
     pthread_t thread;
     bool has_thread;
@@ -64,7 +67,7 @@ static void make_ready(void *context, size_t index) {
 
 /* False: there is no memory for it now. `is_alone`: nothing else will give any back, so it is waited for. */
 static enum pf_code add_read(struct batch *batch, const struct source *source, bool is_alone, struct pf_error *err) {
-    struct pool *pool = batch->ahead->input->exchange->pool;
+    struct pool *pool = batch->ahead->pool;
     struct buffer buffer = {0};
     PF_TRY((is_alone ? buffer_reserve : buffer_try_reserve)(pool, &buffer, source->size_bytes, err));
     batch->sources[batch->count] = source;
@@ -123,7 +126,7 @@ static enum pf_code fetch_batch(struct read_ahead *ahead, struct pf_error *err) 
     } else if (code == PF_OK) {
         pf_clock_sleep_ms(1);
     }
-    for (size_t i = 0; i < batch.count; i++) buffer_clear(ahead->input->exchange->pool, &batch.buffers[i]);
+    for (size_t i = 0; i < batch.count; i++) buffer_clear(ahead->pool, &batch.buffers[i]);
     return code;
 }
 
@@ -143,11 +146,29 @@ static void *run(void *opaque) {
     return NULL;
 }
 
+/* Once; the owners follow one another in time. */
+static void stop(struct read_ahead *ahead) {
+    if (!ahead->has_thread) return;
+    atomic_store(&ahead->is_stopping, true);
+    pthread_join(ahead->thread, NULL);
+    ahead->has_thread = false;
+    for (size_t i = ahead->locked.taken_count; i < ahead->locked.ready_count; i++)
+        buffer_clear(ahead->pool, &ahead->locked.ready[i].buffer);
+}
+
+static void free_all(struct read_ahead *ahead) {
+    free(ahead->locked.ready);
+    pthread_cond_destroy(&ahead->changed);
+    pthread_mutex_destroy(&ahead->locked.mutex);
+    free(ahead);
+}
+
 enum pf_code read_ahead_start(struct input *input, struct read_ahead **out_ahead, struct pf_error *err) {
     struct read_ahead *ahead = calloc(1, sizeof *ahead);
     if (!ahead) PF_FAIL(err, PF_NO_MEMORY, "read ahead");
     const struct pf_exchange_options *options = &input->exchange->options;
     ahead->input = input;
+    ahead->pool = input->exchange->pool;
     ahead->window_bytes = options->memory_bytes / WINDOW_SHARE;
     if (ahead->window_bytes < MIN_WINDOW_BYTES) ahead->window_bytes = MIN_WINDOW_BYTES;
     if (ahead->window_bytes > MAX_WINDOW_BYTES) ahead->window_bytes = MAX_WINDOW_BYTES;
@@ -157,9 +178,12 @@ enum pf_code read_ahead_start(struct input *input, struct read_ahead **out_ahead
     int status = ahead->locked.ready ? pthread_create(&ahead->thread, NULL, run, ahead) : ENOMEM;
     ahead->has_thread = status == 0;
     if (status != 0) {
-        read_ahead_stop(ahead);
+        free_all(ahead);
         PF_FAIL_ERRNO(err, status, "start reading ahead");
     }
+    atomic_store(&ahead->owners, 2);
+    ahead->next_of_input = input->aheads;
+    input->aheads = ahead;
     *out_ahead = ahead;
     return PF_OK;
 }
@@ -181,15 +205,13 @@ enum pf_code read_ahead_take(struct read_ahead *ahead, struct portion *out_porti
     return code;
 }
 
-struct read_ahead *read_ahead_stop(struct read_ahead *ahead) {
+struct read_ahead *read_ahead_next(const struct read_ahead *ahead) {
+    return ahead->next_of_input;
+}
+
+struct read_ahead *read_ahead_release(struct read_ahead *ahead) {
     if (!ahead) return NULL;
-    atomic_store(&ahead->is_stopping, true);
-    if (ahead->has_thread) pthread_join(ahead->thread, NULL);
-    for (size_t i = ahead->locked.taken_count; i < ahead->locked.ready_count; i++)
-        buffer_clear(ahead->input->exchange->pool, &ahead->locked.ready[i].buffer);
-    free(ahead->locked.ready);
-    pthread_cond_destroy(&ahead->changed);
-    pthread_mutex_destroy(&ahead->locked.mutex);
-    free(ahead);
+    stop(ahead);
+    if (atomic_fetch_sub(&ahead->owners, 1) == 1) free_all(ahead);
     return NULL;
 }

@@ -7,6 +7,7 @@
  *   entry  (path, rows, options) -> columns asked for so far, the table that holds some of them
  *   table  hot.t<N>: the columns that were asked for; replaced when others have paid for it
  *
+ * A table is built from the file at its path, or, where files are objects, from what the cache has of it.
  * Data files never change under a path. Local ones are checked by size and time of change all the same: that costs a
  * system call, and somebody's repaired file is read anew. */
 #include "query/hot_columns.h"
@@ -41,6 +42,7 @@ struct entry {
     struct pf_arena *arena;
     uint64_t hash;
     pf_str path, options;
+    pf_str open_path; /* while a table is built: where its columns can be read */
     int64_t first_row, last_row;
     struct hot_column *columns;
     size_t column_count, column_capacity;
@@ -53,16 +55,19 @@ struct entry {
 
 struct hot_columns {
     struct pf_session *session;
+    struct task_files_options files; /* store NULL: paths are opened as they are */
     int64_t budget_bytes, clock, next_table;
     struct entry *buckets[BUCKETS];
     size_t entry_count;
     struct hot_columns_stats stats;
 };
 
-struct hot_columns *hot_columns_new(struct pf_session *session, int64_t budget_bytes) {
+struct hot_columns *hot_columns_new(struct pf_session *session, const struct task_files_options *files,
+                                    int64_t budget_bytes) {
     struct hot_columns *hot = calloc(1, sizeof *hot);
     if (!hot) return NULL;
     hot->session = session;
+    if (files) hot->files = *files;
     hot->budget_bytes = budget_bytes;
     hot->next_table = 1;
     return hot;
@@ -219,7 +224,7 @@ static enum pf_code read_widths(struct hot_columns *hot, struct entry *entry, in
     pf_str sql = pf_arena_printf(arena,
                                  "SELECT split_part(path_in_schema, ', ', 1), sum(total_uncompressed_size)::BIGINT "
                                  "FROM parquet_metadata(%.*s) GROUP BY 1",
-                                 PF_STR_ARG(pf_sql_quote_text(entry->path, arena)));
+                                 PF_STR_ARG(pf_sql_quote_text(entry->open_path, arena)));
     PF_TRY(pf_session_query(hot->session, sql, &rows, err));
     enum pf_code code = pf_rows_next(rows, &chunk, err);
     for (; code == PF_OK && chunk; code = pf_rows_next(rows, &chunk, err)) {
@@ -239,7 +244,7 @@ static enum pf_code choose_columns(struct hot_columns *hot, struct entry *entry,
                                    struct pf_error *err) {
     int64_t file_rows, rows;
     pf_str count = pf_arena_printf(arena, "SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata(%.*s)",
-                                   PF_STR_ARG(pf_sql_quote_text(entry->path, arena)));
+                                   PF_STR_ARG(pf_sql_quote_text(entry->open_path, arena)));
     PF_TRY(ask_number(hot, count, arena, &file_rows, err));
     PF_TRY(read_widths(hot, entry, file_rows, arena, err));
     rows = (entry->last_row >= 0 && entry->last_row < file_rows ? entry->last_row + 1 : file_rows) - entry->first_row;
@@ -258,7 +263,7 @@ static enum pf_code choose_columns(struct hot_columns *hot, struct entry *entry,
 
 static pf_str build_sql(const struct entry *entry, int64_t number, struct pf_arena *arena) {
     struct stage_input input = {.read_options = entry->options};
-    struct task_split split = {.path = entry->path, .first_row = entry->first_row, .last_row = entry->last_row};
+    struct task_split split = {.path = entry->open_path, .first_row = entry->first_row, .last_row = entry->last_row};
     struct task_deletes none = {0};
     struct pf_buf sql;
     input.columns = PF_ARENA_ARRAY(arena, struct task_column, entry->column_count);
@@ -297,10 +302,33 @@ static enum pf_code build_table(struct hot_columns *hot, struct entry *entry, st
     return PF_OK;
 }
 
+/* An object's columns come from the cache; most are there, since they have been read again and again. */
+static enum pf_code open_file(struct hot_columns *hot, struct entry *entry, struct pf_arena *arena,
+                              struct pf_cache_hold **out_hold, struct pf_error *err) {
+    const struct task_files_options *files = &hot->files;
+    struct pf_cache_need need = {.size_bytes = -1,
+                                 .columns = PF_ARENA_ARRAY(arena, struct pf_cache_column, entry->column_count),
+                                 .column_count = entry->column_count,
+                                 .first_row = entry->first_row,
+                                 .last_row = entry->last_row};
+    struct pf_cache_column *columns = (struct pf_cache_column *)(uintptr_t)need.columns;
+    *out_hold = NULL;
+    entry->open_path = entry->path;
+    if (!files->store || !pf_store_key_of(files->store, entry->path, &need.key)) return PF_OK;
+    for (size_t i = 0; i < entry->column_count; i++) columns[i] = (struct pf_cache_column){entry->columns[i].name, -1};
+    PF_TRY(pf_cache_acquire(files->cache, &need, 1, files->is_cancelled, files->context, arena, out_hold, NULL, err));
+    entry->open_path = need.path;
+    return PF_OK;
+}
+
 static enum pf_code build(struct hot_columns *hot, struct entry *entry, struct pf_error *err) {
     struct pf_arena *arena = pf_arena_new(NULL, "build");
+    struct pf_cache_hold *hold;
     struct pf_error failure = {0};
-    enum pf_code code = build_table(hot, entry, arena, &failure);
+    enum pf_code code = open_file(hot, entry, arena, &hold, &failure);
+    if (code == PF_OK) code = build_table(hot, entry, arena, &failure);
+    pf_cache_release(hold);
+    entry->open_path = PF_STR_EMPTY;
     pf_arena_free(arena);
     if (code == PF_OK) {
         make_room(hot, entry);
@@ -313,7 +341,9 @@ static enum pf_code build(struct hot_columns *hot, struct entry *entry, struct p
         if (err) *err = failure;
         return code;
     }
-    entry->is_refused = true;
+    /* A store that does not answer now is asked again when the file has been read so often once more. */
+    entry->is_refused = !pf_code_is_retryable(code);
+    entry->reads = 0;
     pf_log_failure(PF_LOG_DEBUG, "hot columns not built; the file is read as before", &failure);
     return PF_OK;
 }

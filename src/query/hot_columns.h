@@ -10,16 +10,17 @@
 #define PF_QUERY_HOT_COLUMNS_H
 
 #include "engine/engine.h"
-#include "query/task.h"
+#include "query/task_files.h"
 
 /* The attached database that holds the tables: pf_engine_options.memory_database. */
 #define HOT_DATABASE "hot"
 
 struct hot_columns;
 
-/* `budget_bytes` is what the tables may take, as they are held, and what one may take while it is built. The session
+/* `files` (may be NULL): where files are objects and not paths that can be opened. `budget_bytes` is what the tables may take, as they are held, and what one may take while it is built. The session
  * outlives them. */
-struct hot_columns *hot_columns_new(struct pf_session *session, int64_t budget_bytes);
+struct hot_columns *hot_columns_new(struct pf_session *session, const struct task_files_options *files,
+                                    int64_t budget_bytes);
 struct hot_columns *hot_columns_free(struct hot_columns *hot); /* NULL is fine */
 
 /* Sets `held_as` (in `arena`) of each split of the task's scans that needs no file any more, and empties it for the others. Reads

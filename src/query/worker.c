@@ -220,7 +220,9 @@ static enum pf_code open_engine(struct pf_worker *worker, pf_json *event, struct
     PF_TRY(deleted_rows_register(worker->deleted_rows, worker->engine, err));
     PF_TRY(data_files_register(worker->engine, err));
     PF_TRY(pf_session_open(worker->engine, &worker->session, err));
-    worker->hot = hot_columns_new(worker->session, options.memory_limit_bytes / HOT_SHARE);
+    struct task_files_options files = {worker->store, worker->cache, task_was_cancelled, worker};
+    bool has_files = pf_store_has_files(worker->store);
+    worker->hot = hot_columns_new(worker->session, has_files ? NULL : &files, options.memory_limit_bytes / HOT_SHARE);
     if (!worker->hot) PF_FAIL(err, PF_NO_MEMORY, "open a worker");
     return PF_OK;
 }
@@ -347,10 +349,7 @@ static enum pf_code execute(struct pf_worker *worker, const struct pf_sync_claim
     if (task.input_count != worker->stage.input_count) {
         PF_FAIL(err, PF_BUG, "task has %zu inputs, its stage %zu", task.input_count, worker->stage.input_count);
     }
-    /* They are built from the whole files' columns, which are there only where files are files. */
-    if (pf_store_has_files(worker->store)) {
-        PF_TRY(hot_columns_prepare(worker->hot, &worker->stage, &task, arena, err));
-    }
+    PF_TRY(hot_columns_prepare(worker->hot, &worker->stage, &task, arena, err));
     struct task_run run = {
         .exchange = worker->exchange,
         .session = worker->session,

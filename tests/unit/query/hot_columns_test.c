@@ -44,7 +44,7 @@ static struct bench *open_bench(struct pf_test *test, int64_t budget_bytes) {
     struct pf_engine_options options = {.threads = 1, .memory_database = PF_STR(HOT_DATABASE)};
     CHECK_OK(pf_engine_open(&options, &bench->engine, &test->err));
     CHECK_OK(pf_session_open(bench->engine, &bench->session, &test->err));
-    bench->hot = hot_columns_new(bench->session, budget_bytes);
+    bench->hot = hot_columns_new(bench->session, NULL, budget_bytes);
     bench->column_count = sizeof columns / sizeof *columns;
     bench->columns = PF_ARENA_ARRAY(test->arena, struct task_column, bench->column_count);
     memcpy(bench->columns, columns, sizeof columns);

@@ -297,3 +297,54 @@ TEST(says_that_a_file_may_not_grow_and_leaves_nothing) {
     CHECK_INT(left, 0);
     pf_store_close(store);
 }
+
+/* Reads that were told, each once. */
+struct told {
+    int times[3];
+    size_t count, stop_at; /* 0: never */
+};
+
+static void tell(void *context, size_t index) {
+    struct told *told = context;
+    told->times[index]++;
+    told->count++;
+}
+
+static bool is_enough(void *context) {
+    const struct told *told = context;
+    return told->stop_at && told->count >= told->stop_at;
+}
+
+TEST_WITH_LIMIT(reads_each_of_many_and_deletes_many, 60) {
+    struct pf_store *store = open_store(test);
+    size_t large_bytes = 9 << 20; /* on its way in several buffers */
+    char *large = pf_arena_alloc(test->arena, large_bytes), *back = pf_arena_alloc(test->arena, large_bytes);
+    for (size_t i = 0; i < large_bytes; i++) large[i] = (char)(i * 2654435761u >> 13);
+    pf_str pieces[] = {PF_STR("one"), PF_STR_EMPTY, pf_str_from(large, large_bytes), PF_STR("two")};
+    CHECK_OK(pf_store_put_pieces(store, PF_STR("p/a"), pieces, 4, &test->err));
+    CHECK_OK(pf_store_put_pieces(store, PF_STR("p/b"), pieces, 1, &test->err));
+    CHECK_OK(pf_store_put_pieces(store, PF_STR("p/empty"), NULL, 0, &test->err));
+    CHECK_STR(get(test, store, "p/b"), "one");
+    CHECK_STR(get(test, store, "p/empty"), "");
+    char start[5] = {0}, end[4] = {0};
+    struct pf_store_read reads[] = {{.key = PF_STR("p/a"), .length = 4, .to = start},
+                                    {.key = PF_STR("p/a"), .offset = 3, .length = (int64_t)large_bytes, .to = back},
+                                    {.key = PF_STR("p/a"), .offset = 3 + (int64_t)large_bytes, .length = 3, .to = end}};
+    struct told told = {0};
+    struct pf_store_watch watch = {is_enough, tell, &told};
+    CHECK_OK(pf_store_read_each(store, reads, 3, &watch, &test->err));
+    CHECK_TRUE(memcmp(start, "one", 3) == 0 && start[3] == large[0] && memcmp(end, "two", 3) == 0);
+    CHECK_INT(memcmp(back, large, large_bytes), 0);
+    for (int i = 0; i < 3; i++) CHECK_INT(told.times[i], 1);
+    struct pf_store_read lost[] = {reads[0], {.key = PF_STR("p/none"), .length = 4, .to = start}};
+    CHECK_FAILS(pf_store_read_each(store, lost, 2, &watch, &test->err), PF_NOT_FOUND, "p/none");
+    lost[1] = (struct pf_store_read){.key = PF_STR("p/b"), .length = 4, .to = start};
+    CHECK_FAILS(pf_store_read_each(store, lost, 2, &watch, &test->err), PF_CORRUPT, "p/b");
+    told = (struct told){.stop_at = 1, .count = 1};
+    CHECK_CODE(pf_store_read_each(store, reads, 3, &watch, &test->err), PF_CANCELLED);
+    pf_str keys[] = {PF_STR("p/a"), PF_STR("p/none"), PF_STR("p/empty")};
+    CHECK_OK(pf_store_delete_many(store, keys, 3, &test->err));
+    CHECK_STR(list(test, store, "p/", false, 0), "p/b");
+    CHECK_OK(pf_store_delete_many(store, NULL, 0, &test->err));
+    pf_store_close(store);
+}
