@@ -124,6 +124,20 @@ static const struct pf_op *add_filter(struct cutter *cutter, const struct pf_op 
     return filter;
 }
 
+/* Below what only chooses or computes columns: where DuckDB's own filters are. */
+static const struct pf_op *filter_side(struct cutter *cutter, const struct pf_op *op, const struct pf_expr *condition) {
+    const struct pf_expr *below = NULL;
+    if (op->kind == PF_OP_PROJECT && op->child_count)
+        below = pf_expr_substitute(condition, op->exprs, op->expr_count, cutter->arena);
+    if (!below || pf_expr_is_volatile(below)) return is_told(op, condition) ? op : add_filter(cutter, op, condition);
+    const struct pf_op *child = filter_side(cutter, op->children[0], below);
+    if (child == op->children[0]) return op;
+    struct pf_op *copy = PF_ARENA_NEW(cutter->arena, struct pf_op);
+    *copy = *with_child(cutter, op, 0, child);
+    copy->rows = child->rows;
+    return copy;
+}
+
 static bool may_filter_side(enum pf_join_kind kind, uint32_t side) {
     return kind == PF_JOIN_INNER || kind == (side ? PF_JOIN_RIGHT : PF_JOIN_LEFT);
 }
@@ -140,8 +154,7 @@ static const struct pf_op *tell_sides(struct cutter *cutter, const struct pf_op 
         for (uint32_t i = 0; i < count; i++)
             columns[first + i] = pf_expr_column(cutter->arena, i, join->children[side]->types[i]);
         part = pf_expr_substitute(part, columns, first + count, cutter->arena);
-        if (part && !is_told(join->children[side], part))
-            join = with_child(cutter, join, side, add_filter(cutter, join->children[side], part));
+        if (part) join = with_child(cutter, join, side, filter_side(cutter, join->children[side], part));
     }
     return join;
 }
@@ -152,7 +165,8 @@ static const struct pf_op *push_conjunct(struct cutter *cutter, const struct pf_
     if (op->kind == PF_OP_JOIN && !op->join->is_asof) return tell_sides(cutter, op, conjunct);
     if (op->kind != PF_OP_PROJECT || !op->child_count) return op;
     const struct pf_expr *below = pf_expr_substitute(conjunct, op->exprs, op->expr_count, cutter->arena);
-    return below ? with_child(cutter, op, 0, push_conjunct(cutter, op->children[0], below)) : op;
+    if (!below || pf_expr_is_volatile(below)) return op;
+    return with_child(cutter, op, 0, push_conjunct(cutter, op->children[0], below));
 }
 
 const struct pf_op *rewrite_disjunctions(struct cutter *cutter, const struct pf_op *op) {
