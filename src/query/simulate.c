@@ -270,8 +270,9 @@ static void count_claims(const struct crowd *crowd, struct pf_simulation *out) {
     if (count > crowd->claim_capacity) count = crowd->claim_capacity;
     if (count == 0) return;
     qsort(crowd->claims_ns, count, sizeof *crowd->claims_ns, by_number);
-    out->claim_p50_ms = (double)crowd->claims_ns[count / 2] / 1e6;
-    out->claim_p99_ms = (double)crowd->claims_ns[count * 99 / 100] / 1e6;
+    size_t middle = count / 2, late = count * 99 / 100;
+    out->claim_p50_ms = (double)crowd->claims_ns[middle] / 1e6;
+    out->claim_p99_ms = (double)crowd->claims_ns[late] / 1e6;
 }
 
 static void count_calls(const struct crowd *crowd, struct pf_stack *stack, int64_t *out_commands,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A worker: pulls tasks until there are none for a while.
  *
- *   claim -> stage (kept from the task before, if the same) -> run -> publish or fail -> claim ...
+ *   claim -> stage (kept from the task before, if the same) -> run -> publish and claim, or fail -> ...
  *
  * A second thread keeps the lease of the running task alive and interrupts it when it is not wanted any more. A worker
  * whose Redis is gone, or whose heartbeat failed for longer than a lease, gives up: somebody else has its task. */

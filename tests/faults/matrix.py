@@ -26,6 +26,7 @@ from harness.compare import compare
 from harness.environment import ROOT, is_long
 from harness.lake import make_lake
 from harness.plain import Plain
+from harness.s3 import s3_server
 from harness.stack import QueryError, Stack, patience
 from proxy import Proxy, frame_end
 
@@ -91,6 +92,15 @@ class Redis:
         self.kill()
 
 
+def shared_store_url(folder):
+    """Not in a folder of one of the stacks, which takes processes that name it for its own. None: where all stacks are on
+    an S3 server."""
+    if s3_server():
+        return None
+    (folder / "store").mkdir()
+    return f"file://{folder}/store"
+
+
 class Arena:
     """All that a cell needs; it is used again for the next one."""
 
@@ -108,7 +118,7 @@ class Arena:
         self.timers, self.is_healed = [], threading.Event()
 
     def make_stacks(self, options):
-        first = Stack(workers=2, options=options)
+        first = Stack(workers=2, options=options, store_url=shared_store_url(self.folder))
         return first, Stack(workers=1, options=options, store_url=first.store_url)
 
     def __enter__(self):
@@ -543,7 +553,7 @@ def run_arena(cases, make_arena, report, names, jobs, is_all):
         thread.join()
     for problem in problems:
         cases.record("matrix stack", problem)
-    if report and not problems:
+    if report and len(counts) == len(names):
         write_report(report, make_arena, results, {name: counts[name] for name in names})
 
 

@@ -15,7 +15,7 @@ from harness.environment import is_long
 from harness.lake import make_lake
 from harness.stack import QueryError, Stack, patience
 from killed import HEAVY, SMALL, has_started, send
-from matrix import Redis
+from matrix import Redis, shared_store_url
 
 LEASE_S = 2
 LIGHTER = HEAVY.replace("l_quantity < 12", "l_quantity < 6")
@@ -33,9 +33,8 @@ class Pair:
         self.redis = Redis(self.folder)
         self.options = ["--redis-url", f"unix://{self.redis.path}", "--exchange-path", str(self.folder / "exchange")]
         self.options += ["--lease", f"{LEASE_S}s", "--log-level", "info", *options]
-        self.first = Stack(workers=first_workers, options=self.options)
-        self.second = Stack(workers=1, options=self.options)
-        self.second.store_url = self.first.store_url
+        self.first = Stack(workers=first_workers, options=self.options, store_url=shared_store_url(self.folder))
+        self.second = Stack(workers=1, options=self.options, store_url=self.first.store_url)
 
     def __enter__(self):
         try:
