@@ -173,7 +173,7 @@ def judge(cases, program):
         (folder / "spark").mkdir()
         (folder / "plans").mkdir()
         cases.run("Java: equality deletes", judge_equality, program, java, folder / "equality")
-        tables = int(os.environ.get("PUFFINDB_PLAN_TABLES", "1000"))
+        tables = int(os.environ.get("PUFFINDB_PLAN_TABLES", "300"))
         seed = int(os.environ.get("PUFFINDB_PLAN_SEED") or time.time())
         cases.run("Java: plans of scans", judge_plans, java, folder / "plans", tables, 10, seed)
         cases.run("Spark: rows of every snapshot", judge_spark, program, folder / "spark")
