@@ -44,6 +44,7 @@ static enum pf_code plan(struct icecap_call *call, struct target *target, struct
     struct pf_arena *arena = call->arena;
     pf_str alias = row_change_alias(&delete->table, delete->alias, arena);
     (void)err;
+    if (!delete->using_sql.len && !delete->with_sql.len) change->only_where_sql = delete->where_sql;
     change->takes_all = !delete->using_sql.len && !delete->where_sql.len;
     change->places_sql = pf_arena_printf(
         arena,

@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "icecap/clauses.h"
+#include "icecap/whole_files.h"
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -304,10 +305,35 @@ static enum pf_code take_all(struct attempt *attempt, struct pf_error *err) {
     return commit(attempt, err);
 }
 
+/* Files of which the condition takes all rows, as their partitions tell. */
+static enum pf_code take_whole_files(struct attempt *attempt, bool *out_is_done, struct pf_error *err) {
+    struct icecap_call *call = attempt->call;
+    const struct row_change *change = attempt->change;
+    struct places found;
+    if (!change->only_where_sql.len) return PF_OK;
+    pf_str alias = row_change_alias(change->table, change->alias, call->arena);
+    PF_TRY(places_open(call, attempt->target->table, &attempt->places, err));
+    PF_TRY(whole_files_find(call, attempt->target, &attempt->places, alias, change->only_where_sql, &found, out_is_done,
+                            err));
+    if (!*out_is_done) return PF_OK;
+    struct place_deletes *deletes = &attempt->deletes;
+    attempt->places.row_count = 0;
+    for (size_t i = 0; i < found.list.count; i++) {
+        if (!found.files[i].rows) continue;
+        attempt->places.row_count += found.files[i].file->row_count;
+        PF_ARENA_PUSH(call->arena, deletes->removed, deletes->removed_count, deletes->removed_capacity) =
+            *found.files[i].file->entry;
+    }
+    return PF_OK;
+}
+
 static enum pf_code run_attempt(struct attempt *attempt, struct pf_error *err) {
     struct icecap_call *call = attempt->call;
     PF_TRY(plan(attempt, err));
     if (attempt->change->takes_all) return take_all(attempt, err);
+    bool is_done = false;
+    PF_TRY(take_whole_files(attempt, &is_done, err));
+    if (is_done) return commit(attempt, err);
     PF_TRY(find_places(attempt, err));
     attempt->target->is_written = true;
     PF_TRY(write_rows(attempt, err));

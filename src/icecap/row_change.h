@@ -27,8 +27,9 @@ struct row_change {
     /* Actions: below this one are ERROR clauses, the text being the message; it itself is an update, a row that comes
      * again; above are deletes. */
     int error_action_count;
-    bool forbids_twice; /* MERGE: a row may be found once */
-    bool takes_all;     /* every row of the table goes */
+    bool forbids_twice;    /* MERGE: a row may be found once */
+    bool takes_all;        /* every row of the table goes */
+    pf_str only_where_sql; /* DELETE: the one condition, where there is nothing else to it */
 };
 
 #define ROW_CHANGE_COUNT PF_STR("puffindb.changed-rows") /* in the snapshot's summary */

@@ -238,6 +238,20 @@ enum pf_code define_local_views(struct pf_query *query, struct pf_error *err) {
     return define_all(query, &reads, err);
 }
 
+/* ---- views that others define ---- */
+
+bool local_views_stayed(struct pf_query *query) {
+    struct pf_stack *stack = query->stack;
+    bool stayed = true;
+    pthread_mutex_lock(&stack->start_mutex);
+    for (size_t i = 0; i < query->tables.count && stayed; i++) {
+        const struct lake_table *lake = &query->tables.items[i];
+        stayed = local_view_change_locked(stack, lake) == *lake->view_change;
+    }
+    pthread_mutex_unlock(&stack->start_mutex);
+    return stayed;
+}
+
 /* ---- tables that are gone ---- */
 
 enum pf_code forget_views(struct pf_stack *stack, struct pf_table_id id, struct pf_error *err) {

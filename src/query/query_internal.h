@@ -277,6 +277,7 @@ enum pf_code query_show_lines(struct pf_query *query, pf_str text, struct pf_err
 /* local_views.c: the tables of the query as views of the local engine; what they need is fetched. */
 enum pf_code define_local_views(struct pf_query *query, struct pf_error *err) PF_MUST_CHECK;
 /* Number of the definition of a table's view; 0: there is none. With start_mutex. */
+bool local_views_stayed(struct pf_query *query); /* nobody has defined them in another way since */
 uint64_t local_view_change_locked(const struct pf_stack *stack, const struct lake_table *lake);
 
 /* A name that the catalog does not know (any more): the engines forget the table, too. */

@@ -6,7 +6,7 @@
 #include "base/id.h"
 #include "base/log.h"
 
-enum { MAX_CATALOG_TRIES = 3 };
+enum { MAX_CATALOG_TRIES = 3, MAX_VIEW_TRIES = 20 };
 
 struct pf_arena *pf_query_arena(struct pf_query *query) {
     return query->arena;
@@ -89,11 +89,32 @@ static void end_reading(struct pf_query *query, enum pf_code code) {
     query->column_name_count = 0;
 }
 
+/* Views of the local engine are everybody's: another statement on another snapshot may have put its own in their place before
+ * ours was bound. */
+static enum pf_code check_views(struct pf_query *query, struct pf_error *err) {
+    if (query->route != PF_ROUTE_LOCAL || !query->pins.is_on || local_views_stayed(query)) return PF_OK;
+    PF_FAIL(err, PF_CONFLICT, "another statement read the same tables in another state; try again");
+}
+
+static enum pf_code start_pinned(struct pf_query *query, struct pf_error *err) {
+    enum pf_code code = PF_CONFLICT;
+    for (int attempt = 0; attempt < MAX_VIEW_TRIES; attempt++) {
+        if (attempt) {
+            query_close_rows(query);
+            PF_TRY(resolve(query, err));
+        }
+        code = query_run(query, err);
+        if (code == PF_OK) code = check_views(query, err);
+        if (code != PF_CONFLICT || query->is_spread) break;
+    }
+    return code;
+}
+
 enum pf_code pf_query_read(struct pf_query *query,
                            enum pf_code (*take)(void *context, const struct pf_chunk *chunk, struct pf_error *err),
                            void *context, struct pf_error *err) {
     const struct pf_chunk *chunk = NULL;
-    enum pf_code code = query_run(query, err);
+    enum pf_code code = start_pinned(query, err);
     while (code == PF_OK) {
         code = running_check(&query->running, err);
         if (code == PF_OK) code = query_take_chunk(query, &chunk, err);
@@ -179,6 +200,16 @@ static enum pf_code write_once(struct pf_query *query, const struct pf_write *wr
     }
 }
 
+static void forget_written(struct pf_query *query, struct data_files *files) {
+    struct pf_error err;
+    if (data_files_remove(query->stack->store, files, &err) != PF_OK) {
+        pf_log_failure(PF_LOG_WARN, "tolerated: files of a statement that is written anew could not be removed", &err);
+    }
+    *files = (struct data_files){0};
+    query->written = NULL;
+    query->written_count = 0;
+}
+
 enum pf_code pf_query_write(struct pf_query *query, const struct pf_write *write, struct pf_written_file **out_files,
                             size_t *out_count, struct pf_error *err) {
     struct data_files files = {0};
@@ -187,9 +218,13 @@ enum pf_code pf_query_write(struct pf_query *query, const struct pf_write *write
     *settled = *write;
     if (settled->spreads_files < 0) settled->spreads_files = query->stack->options.spreads_files;
     /* A conflict: a table changed between its resolution and its planning. */
-    for (int attempt = 0; attempt < MAX_CATALOG_TRIES; attempt++) {
+    for (int attempt = 0; attempt < (query->pins.is_on ? MAX_VIEW_TRIES : MAX_CATALOG_TRIES); attempt++) {
         if (attempt > 0) PF_TRY(resolve(query, err));
         code = write_once(query, settled, &files, err);
+        if (code == PF_OK) {
+            code = check_views(query, err);
+            if (code != PF_OK) forget_written(query, &files);
+        }
         if (code != PF_CONFLICT || query->is_spread) break;
     }
     PF_TRY(code);

@@ -3,6 +3,7 @@
 //
 //   IcebergJudge equality FOLDER                  tables with equality deletes, and the rows that Java reads of each snapshot
 //   IcebergJudge large FOLDER FILES COMMITS       a table of many data files (metadata only), for planning
+//   IcebergJudge validate METADATA                a table as of that metadata file: its rows, and what is wrong with its manifests
 //   IcebergJudge time FOLDER ROUNDS all|one       how long planning it takes, or one partition of it: the first time in
 //                                                 this process, cold (nothing of the table in memory), warm; in ms
 
@@ -24,6 +25,7 @@ public class IcebergJudge {
     public static void main(String[] args) throws Exception {
         switch (args[0]) {
         case "equality": equality(args[1]); break;
+        case "validate": validate(args[1]); break;
         case "large": large(args[1], Integer.parseInt(args[2]), Integer.parseInt(args[3])); break;
         case "time": time(args[1], Integer.parseInt(args[2]), args[3].equals("one")); break;
         default: throw new IllegalArgumentException(args[0]);
@@ -34,6 +36,69 @@ public class IcebergJudge {
         if (value == null) return "null";
         if (value instanceof Number || value instanceof Boolean) return value.toString();
         return '"' + value.toString().replace("\\", "\\\\").replace("\"", "\\\"") + '"';
+    }
+
+    // ---- validation ----
+
+    static void expect(List<String> problems, String what, long found, long said) {
+        if (found != said) problems.add(what + ": " + found + ", not " + said);
+    }
+
+    /** Counts and sequence numbers of one manifest against what the manifest list says. */
+    static void look(Table table, Snapshot snapshot, ManifestFile manifest, long[] totals, List<String> problems)
+        throws Exception {
+        boolean isData = manifest.content() == ManifestContent.DATA;
+        String what = "snapshot " + snapshot.snapshotId() + ", manifest " + manifest.path();
+        long files = 0, rows = 0, least = Long.MAX_VALUE;
+        try (CloseableIterable<? extends ContentFile<?>> live = isData
+                 ? ManifestFiles.read(manifest, table.io(), table.specs())
+                 : ManifestFiles.readDeleteManifest(manifest, table.io(), table.specs())) {
+            for (ContentFile<?> file : live) {
+                files++;
+                rows += file.recordCount();
+                long sequence = file.dataSequenceNumber() == null ? -1 : file.dataSequenceNumber();
+                if (sequence < 0 || sequence > snapshot.sequenceNumber()) problems.add(what + ": sequence number " + sequence);
+                least = Math.min(least, sequence);
+            }
+        }
+        expect(problems, what + ", files", files, manifest.addedFilesCount() + manifest.existingFilesCount());
+        expect(problems, what + ", rows", rows, manifest.addedRowsCount() + manifest.existingRowsCount());
+        if (files > 0 && manifest.minSequenceNumber() > least) problems.add(what + ": min sequence number");
+        totals[isData ? 0 : 2] += files;
+        totals[isData ? 1 : 3] += rows;
+    }
+
+    static void validate(String metadata) throws Exception {
+        Table table = new BaseTable(
+            new StaticTableOperations(metadata, new org.apache.iceberg.hadoop.HadoopFileIO(new Configuration())), "t");
+        List<String> problems = new ArrayList<>();
+        String[] keys = {"total-data-files", "total-records", "total-delete-files", "total-position-deletes"};
+        for (Snapshot snapshot : table.snapshots()) {
+            long[] totals = new long[4];
+            for (ManifestFile manifest : snapshot.allManifests(table.io())) look(table, snapshot, manifest, totals, problems);
+            for (int i = 0; i < 4; i++) {
+                expect(problems, "snapshot " + snapshot.snapshotId() + ", " + keys[i],
+                       Long.parseLong(snapshot.summary().getOrDefault(keys[i], "-1")), totals[i]);
+            }
+        }
+        long tasks = 0;
+        try (CloseableIterable<FileScanTask> planned = table.newScan().planFiles()) {
+            for (FileScanTask task : planned) tasks++;
+        }
+        StringBuilder out = new StringBuilder("{\"tasks\":" + tasks + ",\"problems\":[");
+        for (int i = 0; i < problems.size(); i++) out.append(i > 0 ? "," : "").append(text(problems.get(i)));
+        out.append("],\"rows\":[");
+        String separator = "";
+        try (CloseableIterable<Record> rows = IcebergGenerics.read(table).build()) {
+            for (Record row : rows) {
+                out.append(separator).append("[");
+                // Behind the columns may be what reading with deletes needs.
+                for (int i = 0; i < table.schema().columns().size(); i++) out.append(i > 0 ? "," : "").append(text(row.get(i)));
+                out.append("]");
+                separator = ",";
+            }
+        }
+        System.out.println(out.append("]}"));
     }
 
     // ---- equality deletes ----

@@ -11,6 +11,9 @@ struct faulty_plan {
     int repeated; /* then so many are done twice, as a client that retries does: the second answer is PF_CONFLICT */
     bool reads_fail_too; /* after a lost reply nothing can be read any more */
     int failing_puts;    /* before all: the n-th plain put from now fails with PF_NO_MEMORY (0: none) */
+    int dying_call;      /* the process ends at the n-th call to the store (0: never), */
+    bool dies_after;     /* with the call done, else before it, */
+    int death;           /* with this exit code */
 };
 
 /* Frees with pf_store_close; `inner` stays. */
