@@ -28,10 +28,22 @@ static bool has_id(pf_json *ids, int id) {
 
 /* ---- schemas ---- */
 
+/* What the types of two schemas don't say, as far as they are equal: a column that may be NULL from now on is a change. */
+static bool says_the_same(const struct pf_iceberg_field *a, const struct pf_iceberg_field *b, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        bool is_same = a[i].is_required == b[i].is_required && pf_str_equal(a[i].doc, b[i].doc) &&
+                       pf_str_equal(a[i].initial_default, b[i].initial_default) &&
+                       pf_str_equal(a[i].write_default, b[i].write_default);
+        if (!is_same || !says_the_same(a[i].type->fields, b[i].type->fields, a[i].type->field_count)) return false;
+    }
+    return true;
+}
+
 static bool is_same_schema(const struct pf_iceberg_schema *a, const struct pf_iceberg_schema *b) {
     struct pf_iceberg_type left = {.kind = PF_ICEBERG_STRUCT, .fields = a->fields, .field_count = a->field_count};
     struct pf_iceberg_type right = {.kind = PF_ICEBERG_STRUCT, .fields = b->fields, .field_count = b->field_count};
     if (!schema_types_equal(&left, &right) || a->identifier_field_count != b->identifier_field_count) return false;
+    if (!says_the_same(a->fields, b->fields, a->field_count)) return false;
     for (size_t i = 0; i < a->identifier_field_count; i++)
         if (a->identifier_field_ids[i] != b->identifier_field_ids[i]) return false;
     return true;

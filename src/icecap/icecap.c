@@ -5,8 +5,8 @@
 #include "icecap/statement.h"
 
 static const struct icecap_statement *const STATEMENTS[] = {
-    &icecap_insert, &icecap_create_table, &icecap_drop_table, &icecap_create_schema, &icecap_drop_schema,
-    &icecap_delete, &icecap_truncate,     &icecap_update,     &icecap_merge,
+    &icecap_insert,      &icecap_create_table, &icecap_drop_table, &icecap_alter_table, &icecap_create_schema,
+    &icecap_drop_schema, &icecap_delete,       &icecap_truncate,   &icecap_update,      &icecap_merge,
 };
 enum { STATEMENT_COUNT = sizeof STATEMENTS / sizeof *STATEMENTS };
 

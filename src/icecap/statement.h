@@ -43,8 +43,8 @@ struct icecap_statement {
     enum pf_code (*explain)(struct icecap_call *call, const void *parsed, struct pf_buf *out, struct pf_error *err);
 };
 
-extern const struct icecap_statement icecap_insert, icecap_create_table, icecap_drop_table, icecap_create_schema,
-    icecap_drop_schema, icecap_delete, icecap_truncate, icecap_update, icecap_merge;
+extern const struct icecap_statement icecap_insert, icecap_create_table, icecap_drop_table, icecap_alter_table,
+    icecap_create_schema, icecap_drop_schema, icecap_delete, icecap_truncate, icecap_update, icecap_merge;
 
 /* What most statements say to EXPLAIN: one line. */
 enum pf_code icecap_explain_line(struct pf_buf *out, const char *what, pf_str object);

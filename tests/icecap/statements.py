@@ -174,7 +174,44 @@ def says_what_it_did(lake):
     check(record["snapshot_id"] == lake.table("told").current_snapshot().snapshot_id, str(record))
 
 
+def alters_tables(lake):
+    lake.run("CREATE TABLE old (a INTEGER NOT NULL, b FLOAT, c DECIMAL(5, 2), d VARCHAR)")
+    lake.run("INSERT INTO old VALUES (1, 1.5, 2.25, 'x')")
+    for change in ("ADD COLUMN e INTEGER[]", "RENAME COLUMN d TO f", "ALTER COLUMN a SET DATA TYPE BIGINT",
+                   "ALTER b TYPE DOUBLE", "ALTER COLUMN c TYPE DECIMAL(9, 2)", "ALTER COLUMN a DROP NOT NULL"):
+        lake.run(f"ALTER TABLE old {change}")
+    lake.run("INSERT INTO old VALUES (5000000000, 2.5, 1234567.25, 'y', [1, 2]), (NULL, NULL, NULL, NULL, NULL)")
+    lake.check_table("old")
+    lake.run("ALTER TABLE old DROP COLUMN b")
+    lake.only("ALTER TABLE old SET PARTITIONED BY (truncate(1, f))")
+    lake.only("ALTER TABLE old SET SORTED BY (a)")
+    lake.only("ALTER TABLE old SET (owner = 'me', 'write.parquet.compression-codec' = 'snappy')")
+    lake.only("ALTER TABLE old RESET (owner)")
+    lake.run("INSERT INTO old SELECT i, i, 'z' || i % 3, [i] FROM range(9) r(i)")
+    lake.check_table("old")
+    table = lake.table("old")
+    check("owner" not in table.properties and table.properties["write.parquet.compression-codec"] == "snappy", str(table))
+    check(str(table.spec().fields[0].transform) == "truncate[1]", str(table.spec()))
+    lake.run("ALTER TABLE old RENAME TO new")
+    lake.check_table("new")
+    lake.only("ALTER TABLE new CREATE TAG before")
+    lake.only("ALTER TABLE new CREATE BRANCH side")
+    lake.only("INSERT INTO new (a) VALUES (7)")
+    check(set(lake.table("new").refs()) >= {"before", "side"}, str(lake.table("new").refs()))
+    counts = [lake.only(f"SELECT count(*) FROM {name}").rows[0][0] for name in ("new", "new AT (VERSION => 'before')")]
+    check(counts == [13, 12], str(counts))
+    lake.only("ALTER TABLE new DROP TAG before")
+    check("before" not in lake.table("new").refs(), "the tag is left")
+    lake.fails("ALTER TABLE new ALTER COLUMN a TYPE INTEGER", "unsupported", "'a'")
+    lake.fails("ALTER TABLE new DROP COLUMN f", "conflict", "'f'")
+    lake.fails("ALTER TABLE new DROP COLUMN nothing", "invalid", "nothing")
+    lake.fails("ALTER TABLE new RENAME COLUMN a TO c", "conflict", "'c'")
+    lake.fails("ALTER TABLE nowhere ADD COLUMN a INTEGER", "not_found", "nowhere")
+    lake.only("ALTER TABLE IF EXISTS nowhere ADD COLUMN a INTEGER")
+
+
 CASES = [
+    alters_tables,
     creates_inserts_and_drops,
     creates_tables_from_queries,
     writes_partitions,

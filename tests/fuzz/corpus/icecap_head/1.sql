@@ -1,0 +1,1 @@
+CREATE TABLE IF NOT EXISTS a.b ("x y" DECIMAL(10,2) NOT NULL, s STRUCT(a INTEGER, b VARCHAR[])) PARTITIONED BY (bucket(16, "x y"), s.a) SORTED BY (s.a DESC NULLS LAST) WITH ('k' = 'v', format-version = 2)

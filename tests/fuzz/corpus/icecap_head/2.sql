@@ -1,0 +1,1 @@
+WITH w AS (SELECT ')' AS a) INSERT INTO t (a, b) VALUES (1, DEFAULT), (E'\'', $$x$$)
