@@ -41,6 +41,7 @@ NAMES = {
     "package": "Function package",
     "plan-10000": "Planning 10,000 data files",
     "plan-1000000": "Planning 1,000,000 data files",
+    "s3": "S3 client",
     "peers-sf1": "Peers, TPC-H SF1",
     "peers-sf10": "Peers, TPC-H SF10",
 }

@@ -55,6 +55,7 @@ struct run {
     struct pf_arena *arena, *answers;
     struct running *items;
     size_t count, in_flight, left;
+    size_t first_open; /* all before it are over */
     const struct s3_cancel *cancel;
     size_t failed;
     struct pf_error *err;
@@ -343,7 +344,8 @@ static enum pf_code take_end(struct run *run, struct pf_http_ended *ended, struc
 
 static enum pf_code start_what_is_due(struct run *run, int64_t *out_next_ms, struct pf_error *err) {
     int64_t now_ms = pf_clock_mono_ms(), next_ms = now_ms + TICK_MS * 5;
-    for (size_t i = 0; i < run->count; i++) {
+    while (run->first_open < run->count && run->items[run->first_open].is_over) run->first_open++;
+    for (size_t i = run->first_open; i < run->count; i++) {
         struct running *running = &run->items[i];
         if (running->is_over) continue;
         bool has_room = run->in_flight < (size_t)run->s3->options.in_flight;

@@ -61,6 +61,15 @@ static enum pf_code put_parts(struct s3_store *s3, pf_str key, pf_str id, pf_str
     return PF_OK;
 }
 
+/* As it was sent with a part: to compute it again would cost as much as the first time. */
+static pf_str sent_checksum(const struct s3_request *part, enum pf_s3_checksum kind) {
+    pf_str name = checksum_header(kind);
+    for (size_t i = 0; i < part->header_count; i++) {
+        if (pf_str_equal(part->headers[i].name, name)) return part->headers[i].value;
+    }
+    return PF_STR_EMPTY;
+}
+
 static enum pf_code end_upload(struct s3_store *s3, pf_str key, pf_str id, pf_str bytes, const struct s3_request *parts,
                                size_t count, struct pf_arena *arena, struct pf_error *err) {
     enum pf_s3_checksum kind = s3->options.checksum;
@@ -71,8 +80,8 @@ static enum pf_code end_upload(struct s3_store *s3, pf_str key, pf_str id, pf_st
     for (size_t i = 0; i < count; i++) {
         pf_buf_put_cstr(&xml, "<Part>");
         if (element.len) {
-            pf_buf_printf(&xml, "<%.*s>%.*s</%.*s>", PF_STR_ARG(element),
-                          PF_STR_ARG(checksum_print(kind, parts[i].body, arena)), PF_STR_ARG(element));
+            pf_buf_printf(&xml, "<%.*s>%.*s</%.*s>", PF_STR_ARG(element), PF_STR_ARG(sent_checksum(&parts[i], kind)),
+                          PF_STR_ARG(element));
         }
         pf_buf_put_cstr(&xml, "<ETag>");
         pf_xml_put_text(&xml, pf_http_header(&parts[i].reply.headers, "ETag"));
