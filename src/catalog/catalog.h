@@ -227,6 +227,18 @@ struct pf_mark {
 const struct pf_snapshot *pf_table_find_mark(const struct pf_table *table, pf_str name, pf_str value);
 /* The value of the mark in the latest snapshot that has one; empty if there is none. */
 pf_str pf_table_mark(const struct pf_table *table, pf_str name);
+/* Forgets snapshots of a table that is only appended to, and deletes the objects that they alone had. Kept are those
+ * younger than `keep_ms`, the newest `keep_count`, and all back to the latest value of each mark whose name begins with
+ * `mark_prefix`. Nothing is done for fewer than `least_count`, on a history with other operations or branches, and where
+ * the catalog is elsewhere. Readers of a snapshot must be done with it by then. */
+struct pf_expire_options {
+    int64_t keep_ms;
+    size_t keep_count, least_count;
+    pf_str mark_prefix;
+};
+enum pf_code pf_catalog_expire_history(struct pf_catalog *catalog, struct pf_table_id id,
+                                       const struct pf_expire_options *options, size_t *out_count, struct pf_error *err)
+    PF_MUST_CHECK;
 /* pf_catalog_append, but only if the mark is `before` (a staged table has none), else PF_CONFLICT; it is `after` then. */
 enum pf_code pf_catalog_append_marked(struct pf_catalog *catalog, const struct pf_table *table,
                                       const struct pf_data_file *files, size_t file_count, const struct pf_mark *mark,

@@ -21,6 +21,8 @@ enum {
     MAX_MOVE_ROWS = 20000,
     MAX_TAIL_BYTES = 256 << 20,
     TURN_MS = 60000,
+    HISTORY_MS = 3600 * 1000, /* snapshots that are older may go: no statement reads for so long */
+    HISTORY_SNAPSHOTS = 20,   /* but not so many of the newest, and not fewer at once */
     OPEN_TRIES = 10,
     FILE_KEEP_MS = 600 * 1000,
 };
@@ -239,6 +241,20 @@ static enum pf_code is_due(struct pf_stack *stack, enum log_kind kind, bool all,
     return PF_OK;
 }
 
+/* Each move is a snapshot; without this their number would grow for ever. */
+static void forget_history(struct pf_stack *stack, enum log_kind kind) {
+    struct pf_table_id id = {SYSTEM_SPACE, tables[kind].name};
+    struct pf_expire_options options = {.keep_ms = HISTORY_MS,
+                                        .keep_count = HISTORY_SNAPSHOTS,
+                                        .least_count = HISTORY_SNAPSHOTS,
+                                        .mark_prefix = PF_STR("puffindb.log.")};
+    struct pf_error err = {0};
+    size_t count;
+    if (pf_catalog_expire_history(stack->catalog, id, &options, &count, &err) != PF_OK) {
+        pf_log_failure(PF_LOG_DEBUG, "old snapshots of the query log stay, the next move tries again", &err);
+    }
+}
+
 enum pf_code system_table_move(struct pf_stack *stack, enum log_kind kind, bool all, int64_t *out_rows,
                                struct pf_error *err) {
     bool is_ours = false, has_rows = false;
@@ -252,6 +268,7 @@ enum pf_code system_table_move(struct pf_stack *stack, enum log_kind kind, bool 
         pf_arena_free(arena);
         PF_TRY(code);
     }
+    if (is_ours && *out_rows > 0) forget_history(stack, kind);
     return PF_OK;
 }
 
