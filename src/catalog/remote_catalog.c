@@ -55,20 +55,22 @@ static enum pf_code make_staged(struct pf_catalog *catalog, struct pf_table_id i
     return PF_OK;
 }
 
-/* `makes_namespace`: if it is missing, as in a lake that knows its tables itself. */
 static enum pf_code create(struct pf_catalog *catalog, struct pf_table_id id, pf_str request_json, bool is_staged,
-                           bool makes_namespace, struct pf_arena *arena, struct pf_table **out_table,
-                           struct pf_error *err) {
+                           struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err) {
     struct remote_table answer = {0};
-    enum pf_code code = remote_create(catalog->remote, id.space, request_json, arena, &answer, err);
-    if (code == PF_NOT_FOUND && makes_namespace) {
-        code = remote_create_namespace(catalog->remote, id.space, NULL, 0, err);
-        if (code == PF_OK || code == PF_CONFLICT)
-            code = remote_create(catalog->remote, id.space, request_json, arena, &answer, err);
-    }
-    if (code != PF_OK) return code;
+    PF_TRY(remote_create(catalog->remote, id.space, request_json, arena, &answer, err));
     if (is_staged) return make_staged(catalog, id, &answer, arena, out_table, err);
     return pf_catalog_load_exact(catalog, id, arena, out_table, err);
+}
+
+/* As in a lake that knows its tables itself, where a namespace is there with its first table. Asked for first: a catalog
+ * may stage a table without looking, and refuse the commit. */
+static enum pf_code make_namespace(struct pf_catalog *catalog, pf_str space, struct pf_error *err) {
+    bool exists = false;
+    PF_TRY(remote_namespace_exists(catalog->remote, space, &exists, err));
+    if (exists) return PF_OK;
+    enum pf_code code = remote_create_namespace(catalog->remote, space, NULL, 0, err);
+    return code == PF_CONFLICT ? PF_OK : code;
 }
 
 enum pf_code catalog_remote_create(struct pf_catalog *catalog, struct pf_table_id id,
@@ -77,7 +79,8 @@ enum pf_code catalog_remote_create(struct pf_catalog *catalog, struct pf_table_i
     pf_str json;
     bool can_stage = is_staged && remote_is_full(catalog->remote);
     PF_TRY(pf_table_print_create_request(pf_rest_name_out(id.name, arena), metadata, can_stage, arena, &json, err));
-    return create(catalog, id, json, can_stage, true, arena, out_table, err);
+    PF_TRY(make_namespace(catalog, id.space, err));
+    return create(catalog, id, json, can_stage, arena, out_table, err);
 }
 
 enum pf_code catalog_remote_create_asked(struct pf_catalog *catalog, struct pf_table_id id, pf_json *request,
@@ -90,8 +93,7 @@ enum pf_code catalog_remote_create_asked(struct pf_catalog *catalog, struct pf_t
     pf_json_put_value(&out, request);
     enum pf_code code = pf_buf_finish(&buf, "request", &json, err);
     if (code == PF_OK)
-        code =
-            create(catalog, id, json, pf_json_get_bool(request, "stage-create", false), false, arena, out_table, err);
+        code = create(catalog, id, json, pf_json_get_bool(request, "stage-create", false), arena, out_table, err);
     pf_buf_clear(&buf);
     return code;
 }
