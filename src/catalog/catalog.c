@@ -33,6 +33,7 @@ enum pf_code pf_catalog_open(struct pf_store *store, const struct pf_catalog_opt
     struct pf_catalog *catalog = PF_ARENA_NEW(arena, struct pf_catalog);
     catalog->store = store;
     catalog->arena = arena;
+    catalog->pointers = given.pointers;
     catalog->warehouse = pf_arena_str(arena, given.warehouse);
     catalog->reader_count = given.reader_count > 0 ? given.reader_count : DEFAULT_READERS;
     catalog->commit_wait_ms = given.commit_wait_ms > 0 ? given.commit_wait_ms : DEFAULT_COMMIT_WAIT_MS;
@@ -137,22 +138,15 @@ static int compare_names(const void *a, const void *b) {
     return pf_str_compare(*(const pf_str *)a, *(const pf_str *)b);
 }
 
-/* The folders right below `prefix` (which ends with a slash or is empty), sorted. */
+/* The folders right below `prefix` (which ends with a slash or is empty) that may be namespaces or tables, sorted. */
 static enum pf_code list_folders(struct pf_catalog *catalog, pf_str prefix, struct pf_arena *arena,
                                  struct names *out_names, struct pf_error *err) {
     struct names names = {0};
-    pf_str after = PF_STR_EMPTY;
-    do {
-        struct pf_store_list_options options = {.prefix = prefix, .is_flat = true, .after = after};
-        struct pf_store_page page = {0};
-        PF_TRY(pf_store_list(catalog->store, &options, arena, &page, err));
-        for (size_t i = 0; i < page.prefix_count; i++) {
-            pf_str name = pf_str_slice(page.prefixes[i], prefix.len, page.prefixes[i].len - 1);
-            if (catalog_check_space(name, NULL) != PF_OK) continue;
-            PF_ARENA_PUSH(arena, names.items, names.count, names.capacity) = name;
-        }
-        after = page.next_after;
-    } while (after.len);
+    size_t count = 0;
+    PF_TRY(pointers_list_folders(catalog, prefix, arena, &names.items, &names.count, err));
+    for (size_t i = 0; i < names.count; i++)
+        if (catalog_check_space(names.items[i], NULL) == PF_OK) names.items[count++] = names.items[i];
+    names.count = names.capacity = count; /* what is pushed goes to a copy */
     if (names.count) qsort(names.items, names.count, sizeof *names.items, compare_names);
     *out_names = names;
     return PF_OK;

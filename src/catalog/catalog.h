@@ -15,6 +15,7 @@
 
 struct pf_catalog;
 struct pf_store;
+struct pf_sync;
 
 /* Another catalog that speaks Iceberg's REST protocol, instead of pointers in the store. Who we are: a token, or client
  * id and secret of OAuth2, or the AWS credentials chain (a signing service), or nobody. */
@@ -37,6 +38,7 @@ struct pf_catalog_options {
     size_t foreign_root_count;
     int64_t commit_wait_ms; /* how long a commit competes with others; 0: 60 s, then PF_CONFLICT */
     struct pf_catalog_remote_options remote;
+    struct pf_sync *pointers; /* keep them in this Redis, which must outlive the catalog; NULL: in the store */
 };
 
 /* `options` may be NULL. The store must outlive the catalog. */
@@ -306,6 +308,7 @@ enum pf_code pf_catalog_change_table(struct pf_catalog *catalog, const struct pf
                                      struct pf_arena *arena, struct pf_table **out_table, struct pf_error *err)
     PF_MUST_CHECK;
 /* Several tables: all are checked and prepared before the first is committed, each against the state that was checked.
+ * With pointers in Redis all are changed or none, in one step. With pointers in the store, one after the other:
  * PF_CONFLICT: nothing was changed. PF_REMOTE: some tables were changed, another writer got at the next one. */
 enum pf_code pf_catalog_change_tables(struct pf_catalog *catalog, const struct pf_table_change *changes, size_t count,
                                       struct pf_error *err) PF_MUST_CHECK;

@@ -17,7 +17,8 @@ struct pf_catalog {
     int reader_count;
     int64_t commit_wait_ms;
     struct cache *cache;
-    struct remote *remote; /* NULL: names are pointers in the store */
+    struct pf_sync *pointers; /* NULL: they are in the store */
+    struct remote *remote;    /* NULL: names are pointers in the store */
     _Atomic int64_t pointer_reads, object_reads, commit_retries;
 };
 
@@ -92,7 +93,29 @@ enum pf_code catalog_get_manifests(struct pf_catalog *catalog, const struct pf_t
                                    const struct catalog_manifest **out_manifests, int *out_read_count,
                                    struct pf_error *err) PF_MUST_CHECK;
 
-/* ---- pointers (pointer.c) ---- */
+/* ---- mutable objects (pointers.c): as their namesakes of store.h ---- */
+
+enum pf_code pointers_get(struct pf_catalog *catalog, pf_str key, struct pf_arena *arena, pf_str *out_text,
+                          pf_str *out_etag, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pointers_put_if(struct pf_catalog *catalog, pf_str key, pf_str expected_etag, pf_str text,
+                             struct pf_arena *arena, pf_str *out_etag, struct pf_error *err) PF_MUST_CHECK;
+/* All or none; only in Redis. */
+struct pointers_change {
+    pf_str key, expected_etag, text;
+};
+enum pf_code pointers_put_all_if(struct pf_catalog *catalog, const struct pointers_change *changes, size_t count,
+                                 struct pf_arena *arena, struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pointers_delete_if(struct pf_catalog *catalog, pf_str key, pf_str expected_etag, struct pf_arena *arena,
+                                struct pf_error *err) PF_MUST_CHECK;
+enum pf_code pointers_delete(struct pf_catalog *catalog, pf_str key, struct pf_arena *arena, struct pf_error *err)
+    PF_MUST_CHECK;
+enum pf_code pointers_exist(struct pf_catalog *catalog, pf_str key, bool *out_exists, struct pf_error *err)
+    PF_MUST_CHECK;
+/* The names of the folders right below `prefix`, which ends with a slash. */
+enum pf_code pointers_list_folders(struct pf_catalog *catalog, pf_str prefix, struct pf_arena *arena,
+                                   pf_str **out_names, size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+
+/* ---- pointers of tables (pointer.c) ---- */
 
 struct catalog_pointer {
     pf_str table_uuid, metadata_location, etag;
@@ -105,6 +128,14 @@ enum pf_code catalog_read_pointer(struct pf_catalog *catalog, struct pf_table_id
 enum pf_code catalog_move_pointer(struct pf_catalog *catalog, struct pf_table_id id, pf_str expected_etag,
                                   const struct pf_table_metadata *metadata, pf_str metadata_location,
                                   pf_str previous_location, struct pf_error *err) PF_MUST_CHECK;
+/* Several at once, all or none: only where pointers are in Redis. */
+struct catalog_move {
+    const struct pf_table *base;
+    const struct pf_table_metadata *next;
+    pf_str metadata_location;
+};
+enum pf_code catalog_move_pointers(struct pf_catalog *catalog, const struct catalog_move *moves, size_t count,
+                                   struct pf_error *err) PF_MUST_CHECK;
 enum pf_code catalog_delete_pointer(struct pf_catalog *catalog, struct pf_table_id id, pf_str expected_etag,
                                     struct pf_error *err) PF_MUST_CHECK;
 /* The same pointer, with another `moving_to`. */

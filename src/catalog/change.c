@@ -152,7 +152,7 @@ static enum pf_code drop(struct pf_catalog *catalog, struct pf_table_id id, bool
     for (int attempt = 0; code == PF_CONFLICT && attempt < DROP_ATTEMPTS; attempt++) {
         /* The list is from before the drop, so that nothing of a table made anew is on it. */
         if (purge) PF_TRY(list_objects(catalog, id, arena, &keys, &count, err));
-        PF_TRY(pf_store_get_versioned(catalog->store, key, arena, &bytes, &etag, err));
+        PF_TRY(pointers_get(catalog, key, arena, &bytes, &etag, err));
         code = catalog_delete_pointer(catalog, id, etag, err);
     }
     for (size_t i = 0; code == PF_OK && i < count; i++) code = pf_store_delete(catalog->store, keys[i], err);

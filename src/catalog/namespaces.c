@@ -43,7 +43,7 @@ static enum pf_code read_marker(struct pf_catalog *catalog, pf_str space, struct
                                 struct pf_error *err) {
     pf_str bytes;
     pf_json *root;
-    PF_TRY(pf_store_get_versioned(catalog->store, marker_key(catalog, space, arena), arena, &bytes, out_etag, err));
+    PF_TRY(pointers_get(catalog, marker_key(catalog, space, arena), arena, &bytes, out_etag, err));
     if (pf_json_parse(bytes, arena, "namespace", &root, err) != PF_OK)
         return pf_error_wrap(err, PF_CORRUPT, "namespace %.*s", PF_STR_ARG(space));
     pf_json *map = pf_json_get(root, "properties");
@@ -69,10 +69,8 @@ static enum pf_code has_content(struct pf_catalog *catalog, pf_str space, struct
 
 enum pf_code catalog_space_has_own(struct pf_catalog *catalog, pf_str space, struct pf_arena *arena, bool *out_has,
                                    struct pf_error *err) {
-    struct pf_store_object object;
-    enum pf_code code = pf_store_stat(catalog->store, marker_key(catalog, space, arena), &object, err);
-    *out_has = code == PF_OK;
-    if (code != PF_NOT_FOUND) return code;
+    PF_TRY(pointers_exist(catalog, marker_key(catalog, space, arena), out_has, err));
+    if (*out_has) return PF_OK;
     return has_content(catalog, space, arena, out_has, err);
 }
 
@@ -128,8 +126,7 @@ enum pf_code pf_catalog_create_namespace(struct pf_catalog *catalog, pf_str spac
         code = pf_error_set(err, PF_CONFLICT, __FILE__, __LINE__, "Namespace already exists: %.*s", PF_STR_ARG(space));
     if (code == PF_OK) code = print_marker(properties, count, scratch, &text, err);
     if (code == PF_OK)
-        code = pf_store_put_if(catalog->store, marker_key(catalog, space, scratch), PF_STR_EMPTY, text, scratch, NULL,
-                               err);
+        code = pointers_put_if(catalog, marker_key(catalog, space, scratch), PF_STR_EMPTY, text, scratch, NULL, err);
     pf_arena_free(scratch);
     return code;
 }
@@ -142,7 +139,7 @@ static enum pf_code drop_namespace(struct pf_catalog *catalog, pf_str space, str
     PF_TRY(has_content(catalog, space, arena, &has_some, err));
     if (!has_some) PF_TRY(has_children(catalog, space, arena, &has_some, err));
     if (has_some) PF_FAIL(err, PF_CONFLICT, "Namespace %.*s is not empty", PF_STR_ARG(space));
-    return pf_store_delete(catalog->store, marker_key(catalog, space, arena), err);
+    return pointers_delete(catalog, marker_key(catalog, space, arena), arena, err);
 }
 
 enum pf_code pf_catalog_drop_namespace(struct pf_catalog *catalog, pf_str space, struct pf_error *err) {
@@ -198,7 +195,7 @@ static enum pf_code change_properties(struct pf_catalog *catalog, pf_str space, 
         struct pf_property *next = PF_ARENA_ARRAY(arena, struct pf_property, count + change->update_count);
         if (count) memcpy(next, now, count * sizeof *next);
         PF_TRY(print_marker(next, apply(change, next, count, removed), arena, &text, err));
-        code = pf_store_put_if(catalog->store, marker_key(catalog, space, arena), etag, text, arena, NULL, err);
+        code = pointers_put_if(catalog, marker_key(catalog, space, arena), etag, text, arena, NULL, err);
         if (code != PF_CONFLICT) return code;
         catalog_pause_before_retry(catalog, attempt);
     }

@@ -38,7 +38,7 @@ static enum pf_code read_pointer(struct pf_catalog *catalog, struct pf_table_id 
                                  struct catalog_pointer *out_pointer, struct pf_error *err) {
     pf_str key = catalog_pointer_key(catalog, id, arena), bytes, etag;
     catalog->pointer_reads++;
-    enum pf_code code = pf_store_get_versioned(catalog->store, key, arena, &bytes, &etag, err);
+    enum pf_code code = pointers_get(catalog, key, arena, &bytes, &etag, err);
     if (code != PF_OK) return code;
     struct catalog_pointer pointer;
     code = parse_pointer(bytes, arena, &pointer, err);
@@ -89,8 +89,24 @@ enum pf_code catalog_move_pointer(struct pf_catalog *catalog, struct pf_table_id
                                   pf_str previous_location, struct pf_error *err) {
     struct pf_arena *scratch = pf_arena_new(NULL, "pointer");
     pf_str text = print_pointer(metadata->table_uuid, metadata_location, previous_location, PF_STR_EMPTY, scratch);
-    enum pf_code code = pf_store_put_if(catalog->store, catalog_pointer_key(catalog, id, scratch), expected_etag, text,
-                                        scratch, NULL, err);
+    enum pf_code code =
+        pointers_put_if(catalog, catalog_pointer_key(catalog, id, scratch), expected_etag, text, scratch, NULL, err);
+    pf_arena_free(scratch);
+    return code;
+}
+
+enum pf_code catalog_move_pointers(struct pf_catalog *catalog, const struct catalog_move *moves, size_t count,
+                                   struct pf_error *err) {
+    struct pf_arena *scratch = pf_arena_new(NULL, "pointers");
+    struct pointers_change *changes = PF_ARENA_ARRAY(scratch, struct pointers_change, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct pf_table *base = moves[i].base;
+        changes[i].key = catalog_pointer_key(catalog, base->id, scratch);
+        changes[i].expected_etag = base->pointer_etag;
+        changes[i].text = print_pointer(moves[i].next->table_uuid, moves[i].metadata_location, base->metadata_path,
+                                        PF_STR_EMPTY, scratch);
+    }
+    enum pf_code code = pointers_put_all_if(catalog, changes, count, scratch, err);
     pf_arena_free(scratch);
     return code;
 }
@@ -99,15 +115,14 @@ enum pf_code catalog_mark_pointer(struct pf_catalog *catalog, struct pf_table_id
                                   const struct catalog_pointer *pointer, pf_str moving_to, struct pf_arena *arena,
                                   pf_str *out_etag, struct pf_error *err) {
     pf_str text = print_pointer(pointer->table_uuid, pointer->metadata_location, PF_STR_EMPTY, moving_to, arena);
-    return pf_store_put_if(catalog->store, catalog_pointer_key(catalog, id, arena), pointer->etag, text, arena,
-                           out_etag, err);
+    return pointers_put_if(catalog, catalog_pointer_key(catalog, id, arena), pointer->etag, text, arena, out_etag, err);
 }
 
 enum pf_code catalog_delete_pointer(struct pf_catalog *catalog, struct pf_table_id id, pf_str expected_etag,
                                     struct pf_error *err) {
     struct pf_arena *scratch = pf_arena_new(NULL, "pointer");
     enum pf_code code =
-        pf_store_delete_if(catalog->store, catalog_pointer_key(catalog, id, scratch), expected_etag, err);
+        pointers_delete_if(catalog, catalog_pointer_key(catalog, id, scratch), expected_etag, scratch, err);
     pf_arena_free(scratch);
     return code;
 }
@@ -117,10 +132,7 @@ enum pf_code pf_catalog_exists(struct pf_catalog *catalog, struct pf_table_id id
     PF_TRY(catalog_check_id(&id, err));
     if (catalog->remote) return remote_exists(catalog->remote, id, "tables", out_exists, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "pointer");
-    struct pf_store_object object;
-    enum pf_code code = pf_store_stat(catalog->store, catalog_pointer_key(catalog, id, scratch), &object, err);
+    enum pf_code code = pointers_exist(catalog, catalog_pointer_key(catalog, id, scratch), out_exists, err);
     pf_arena_free(scratch);
-    if (code != PF_OK && code != PF_NOT_FOUND) return code;
-    *out_exists = code == PF_OK;
-    return PF_OK;
+    return code;
 }

@@ -186,8 +186,32 @@ static enum pf_code prepare(struct pf_catalog *catalog, const struct pf_table_ch
                                   err);
 }
 
+/* The metadata of all is stored, then all pointers move at once. */
+static enum pf_code publish_together(struct pf_catalog *catalog, const struct prepared *prepared, size_t count,
+                                     struct pf_arena *arena, struct pf_error *err) {
+    struct catalog_move *moves = PF_ARENA_ARRAY(arena, struct catalog_move, count);
+    enum pf_code code = PF_OK;
+    size_t stored = 0;
+    for (; code == PF_OK && stored < count; stored++) {
+        const struct pf_log_entry *expired = NULL;
+        struct pf_table *base = prepared[stored].base;
+        struct pf_table_metadata *next = prepared[stored].next;
+        pf_str json;
+        if (base->metadata_path.len) pf_table_metadata_log(next, base->metadata, base->metadata_path, arena, &expired);
+        pf_str path = pf_table_metadata_next_path(next, base->metadata_path, pf_id_uuid(arena), arena);
+        moves[stored] = (struct catalog_move){base, next, path};
+        code = pf_table_metadata_write(next, arena, &json, err);
+        if (code == PF_OK) code = catalog_put_object(catalog, base, path, json, err);
+    }
+    if (code == PF_OK) code = catalog_move_pointers(catalog, moves, count, err);
+    for (size_t i = 0; code != PF_OK && !pf_code_is_retryable(code) && i < stored; i++)
+        catalog_delete_quietly(catalog, moves[i].metadata_location);
+    return code == PF_OK ? PF_OK : pf_error_wrap(err, code, "transaction over %zu tables", count);
+}
+
+/* `*out_is_race`: nothing was changed since others came first, another try may do. */
 static enum pf_code change_tables(struct pf_catalog *catalog, const struct pf_table_change *changes, size_t count,
-                                  struct pf_arena *arena, struct pf_error *err) {
+                                  struct pf_arena *arena, bool *out_is_race, struct pf_error *err) {
     struct prepared *prepared = PF_ARENA_ARRAY(arena, struct prepared, count);
     for (size_t i = 0; i < count; i++) {
         enum pf_code code = prepare(catalog, &changes[i], arena, &prepared[i], err);
@@ -196,6 +220,8 @@ static enum pf_code change_tables(struct pf_catalog *catalog, const struct pf_ta
                                  PF_STR_ARG(changes[i].id.name));
         }
     }
+    *out_is_race = catalog->pointers != NULL;
+    if (catalog->pointers) return publish_together(catalog, prepared, count, arena, err);
     for (size_t i = 0; i < count; i++) {
         enum pf_code code = publish(catalog, prepared[i].base, prepared[i].next, arena, err);
         if (code == PF_OK) continue;
@@ -208,8 +234,13 @@ static enum pf_code change_tables(struct pf_catalog *catalog, const struct pf_ta
 enum pf_code pf_catalog_change_tables(struct pf_catalog *catalog, const struct pf_table_change *changes, size_t count,
                                       struct pf_error *err) {
     if (catalog->remote) return remote_commit_all(catalog->remote, changes, count, err);
-    struct pf_arena *scratch = pf_arena_new(NULL, "transaction");
-    enum pf_code code = change_tables(catalog, changes, count, scratch, err);
-    pf_arena_free(scratch);
-    return code;
+    struct pf_deadline deadline = pf_deadline_in(catalog->commit_wait_ms);
+    for (int attempt = 0;; attempt++) {
+        struct pf_arena *scratch = pf_arena_new(NULL, "transaction");
+        bool is_race = false;
+        enum pf_code code = change_tables(catalog, changes, count, scratch, &is_race, err);
+        pf_arena_free(scratch);
+        if (code != PF_CONFLICT || !is_race || !pf_deadline_left_ms(deadline)) return code;
+        catalog_pause_before_retry(catalog, attempt);
+    }
 }

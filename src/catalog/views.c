@@ -21,8 +21,7 @@ static enum pf_code read_pointer(struct pf_catalog *catalog, struct pf_table_id 
                                  struct view_pointer *out_pointer, struct pf_error *err) {
     pf_str bytes, etag;
     pf_json *root;
-    enum pf_code code =
-        pf_store_get_versioned(catalog->store, pointer_key(catalog, id, arena), arena, &bytes, &etag, err);
+    enum pf_code code = pointers_get(catalog, pointer_key(catalog, id, arena), arena, &bytes, &etag, err);
     if (code == PF_NOT_FOUND) {
         PF_FAIL(err, PF_NOT_FOUND, "View does not exist: %.*s.%.*s", PF_STR_ARG(id.space), PF_STR_ARG(id.name));
     }
@@ -52,7 +51,7 @@ static enum pf_code move_pointer(struct pf_catalog *catalog, struct pf_table_id 
     pf_json_close_object(&out);
     pf_str text = pf_arena_str(arena, pf_buf_view(&buf));
     pf_buf_clear(&buf);
-    return pf_store_put_if(catalog->store, pointer_key(catalog, id, arena), pointer->etag, text, arena, NULL, err);
+    return pointers_put_if(catalog, pointer_key(catalog, id, arena), pointer->etag, text, arena, NULL, err);
 }
 
 /* Where the metadata goes: the property write.metadata.path, else below the location. No slash at the end. */
@@ -109,21 +108,16 @@ enum pf_code pf_catalog_list_views(struct pf_catalog *catalog, pf_str space, str
     size_t count = 0, capacity = 0;
     PF_TRY(catalog_check_space(space, err));
     if (catalog->remote) return list_remote_views(catalog, space, arena, out_names, out_count, err);
-    struct pf_store_list_options options = {.is_flat = true};
-    options.prefix = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(catalog_space_key(catalog, space, arena)));
-    do {
-        struct pf_store_page page = {0};
-        PF_TRY(pf_store_list(catalog->store, &options, arena, &page, err));
-        for (size_t i = 0; i < page.prefix_count; i++) {
-            struct pf_table_id id = {space,
-                                     pf_str_slice(page.prefixes[i], options.prefix.len, page.prefixes[i].len - 1)};
-            bool exists = false;
-            if (catalog_check_id(&id, NULL) != PF_OK) continue;
-            PF_TRY(pf_catalog_view_exists(catalog, id, &exists, err));
-            if (exists) PF_ARENA_PUSH(arena, names, count, capacity) = id.name;
-        }
-        options.after = page.next_after;
-    } while (options.after.len);
+    pf_str *folders, prefix = pf_arena_printf(arena, "%.*s/", PF_STR_ARG(catalog_space_key(catalog, space, arena)));
+    size_t folder_count = 0;
+    PF_TRY(pointers_list_folders(catalog, prefix, arena, &folders, &folder_count, err));
+    for (size_t i = 0; i < folder_count; i++) {
+        struct pf_table_id id = {space, folders[i]};
+        bool exists = false;
+        if (catalog_check_id(&id, NULL) != PF_OK) continue;
+        PF_TRY(pf_catalog_view_exists(catalog, id, &exists, err));
+        if (exists) PF_ARENA_PUSH(arena, names, count, capacity) = id.name;
+    }
     *out_names = names;
     *out_count = count;
     return PF_OK;
@@ -131,14 +125,12 @@ enum pf_code pf_catalog_list_views(struct pf_catalog *catalog, pf_str space, str
 
 enum pf_code pf_catalog_view_exists(struct pf_catalog *catalog, struct pf_table_id id, bool *out_exists,
                                     struct pf_error *err) {
-    struct pf_store_object object;
     PF_TRY(catalog_check_id(&id, err));
     if (catalog->remote) return remote_view_exists(catalog, id, out_exists, err);
     struct pf_arena *scratch = pf_arena_new(NULL, "view");
-    enum pf_code code = pf_store_stat(catalog->store, pointer_key(catalog, id, scratch), &object, err);
+    enum pf_code code = pointers_exist(catalog, pointer_key(catalog, id, scratch), out_exists, err);
     pf_arena_free(scratch);
-    *out_exists = code == PF_OK;
-    return code == PF_NOT_FOUND ? PF_OK : code;
+    return code;
 }
 
 static enum pf_code read_metadata(struct pf_catalog *catalog, pf_str location, struct pf_arena *arena, pf_str *out_json,
@@ -265,9 +257,9 @@ static enum pf_code rename_view(struct pf_catalog *catalog, struct pf_table_id f
     pf_str etag = pointer.etag;
     pointer.etag = PF_STR_EMPTY;
     PF_TRY(move_pointer(catalog, to, &pointer, arena, err));
-    enum pf_code code = pf_store_delete_if(catalog->store, pointer_key(catalog, from, arena), etag, err);
+    enum pf_code code = pointers_delete_if(catalog, pointer_key(catalog, from, arena), etag, arena, err);
     if (code == PF_CONFLICT) { /* replaced meanwhile: then under the old name only */
-        enum pf_code undone = pf_store_delete(catalog->store, pointer_key(catalog, to, arena), NULL);
+        enum pf_code undone = pointers_delete(catalog, pointer_key(catalog, to, arena), arena, NULL);
         (void)undone;
     }
     return code == PF_NOT_FOUND ? PF_OK : code;
@@ -289,7 +281,7 @@ enum pf_code pf_catalog_drop_view(struct pf_catalog *catalog, struct pf_table_id
     struct pf_arena *scratch = pf_arena_new(NULL, "view");
     enum pf_code code = read_pointer(catalog, id, scratch, &pointer, err);
     if (code == PF_OK || code == PF_CORRUPT)
-        code = pf_store_delete(catalog->store, pointer_key(catalog, id, scratch), err);
+        code = pointers_delete(catalog, pointer_key(catalog, id, scratch), scratch, err);
     pf_arena_free(scratch);
     return code;
 }

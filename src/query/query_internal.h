@@ -113,6 +113,7 @@ struct pf_stack {
     struct pf_redis *redis;
     struct pf_sync *sync;
     struct pf_fleet *fleet;
+    struct pf_sync *catalog_sync;   /* where the pointers are; NULL: in the store */
     struct pf_fleet *catalog_fleet; /* of the catalog function; NULL: none */
     pf_str worker_event;
     size_t view_count, view_capacity; /* of the local engine */

@@ -232,11 +232,33 @@ static enum pf_code fill_in_options(struct pf_stack *stack, const struct pf_stac
     return PF_OK;
 }
 
+/* A connection of its own: tables are there before the first query needs the queue. */
+static enum pf_code open_catalog_sync(struct pf_stack *stack, struct pf_error *err) {
+    const struct pf_stack_options *given = &stack->options;
+    struct pf_sync_options options = {
+        .url = given->redis_url,
+        .prefix = stack->redis_prefix,
+        .ca_path = given->redis_ca.len ? given->redis_ca.ptr : NULL,
+        .max_connections = given->redis_connections,
+        .allows_insecure = given->redis_allows_insecure,
+    };
+    if (!options.url.len) {
+        PF_FAIL(err, PF_INVALID,
+                "--catalog redis needs --redis-url: tables must not be known only to a Redis that ends with us");
+    }
+    return pf_sync_open(&options, &stack->catalog_sync, err);
+}
+
 static enum pf_code open_parts(struct pf_stack *stack, struct pf_error *err) {
     PF_TRY(pf_store_open(stack->options.store_url, &stack->options.store_options, &stack->store, err));
     struct pf_catalog_options catalog = {.warehouse = PF_STR("warehouse"), .remote = stack->options.catalog};
     stack->deleted_rows = deleted_rows_new();
     PF_TRY(choose_run_path(stack, err));
+    if (pf_str_equal(catalog.remote.url, PF_STR("redis"))) {
+        PF_TRY(open_catalog_sync(stack, err));
+        catalog.remote.url = PF_STR_EMPTY;
+        catalog.pointers = stack->catalog_sync;
+    }
     if (pf_str_starts_with(catalog.remote.url, PF_STR("function:")))
         PF_TRY(catalog_function_start(stack, &catalog.remote, err));
     PF_TRY(pf_catalog_open(stack->store, &catalog, &stack->catalog, err));
@@ -303,6 +325,7 @@ struct pf_stack *pf_stack_close(struct pf_stack *stack) {
     store_slices_close(stack->store_slices);
     pf_cache_close(stack->cache);
     pf_catalog_close(stack->catalog);
+    pf_sync_close(stack->catalog_sync);
     pf_fleet_close(stack->catalog_fleet);
     pf_store_close(stack->store);
     if (stack->owns_exchange_path) (void)!pf_file_remove_tree(stack->media.path.ptr, NULL);

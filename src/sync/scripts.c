@@ -370,6 +370,28 @@ static const char *const sources[SCRIPT_COUNT] = {
                           "for i = 3, #ARGV do call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'j', ARGV[i]) end\n"
                           "call('SET', KEYS[2], ARGV[1], 'PX', 3600000)\n"
                           "return before + #ARGV - 2 - call('XLEN', KEYS[1])\n",
+    /* KEYS: values, names, last version. ARGV: a word of this call's own, then for each value name, expected version, 'put'
+     * or 'drop', text. A value is "version word text". All are changed or none; a call that is repeated finds its word. */
+    [SCRIPT_VALUES_CHANGE] = "for i = 2, #ARGV, 4 do\n"
+                             "  local old = call('HGET', KEYS[1], ARGV[i])\n"
+                             "  local version, word = '', ''\n"
+                             "  if old then version, word = string.match(old, '^(%d+) (%S+) ') end\n"
+                             "  if word ~= ARGV[1] then\n"
+                             "    if ARGV[i + 2] == 'drop' and not old then return {'gone', ARGV[i]} end\n"
+                             "    if version ~= ARGV[i + 1] then return {'changed', ARGV[i]} end\n"
+                             "  end\n"
+                             "end\n"
+                             "local version = string.format('%.0f', call('INCR', KEYS[3]))\n"
+                             "for i = 2, #ARGV, 4 do\n"
+                             "  if ARGV[i + 2] == 'drop' then\n"
+                             "    call('HDEL', KEYS[1], ARGV[i])\n"
+                             "    call('ZREM', KEYS[2], ARGV[i])\n"
+                             "  else\n"
+                             "    call('HSET', KEYS[1], ARGV[i], version..' '..ARGV[1]..' '..ARGV[i + 3])\n"
+                             "    call('ZADD', KEYS[2], 0, ARGV[i])\n"
+                             "  end\n"
+                             "end\n"
+                             "return {'ok', version}\n",
 };
 
 const char *const script_other_keys[SCRIPT_OTHER_KEYS] = {

@@ -5,8 +5,8 @@
 
 #include "base/arena.h"
 
-/* First those of a query, then those of the list of queries with work, then those of workers and
- * of logs. */
+/* First those of a query, then those of the list of queries with work, then those of workers, of logs and of named
+ * values. */
 #define SYNC_SCRIPTS(X)                                                                                                \
     X(BEGIN)                                                                                                           \
     X(STAGE)                                                                                                           \
@@ -30,7 +30,8 @@
     X(WORKER_PUT)                                                                                                      \
     X(WORKER_LIST)                                                                                                     \
     X(WORKER_COUNT)                                                                                                    \
-    X(LOG_APPEND)
+    X(LOG_APPEND)                                                                                                      \
+    X(VALUES_CHANGE)
 
 enum sync_script {
 #define X(name) SCRIPT_##name,

@@ -300,4 +300,27 @@ enum pf_code pf_sync_log_backlog(struct pf_sync *sync, pf_str log, int64_t *out_
 enum pf_code pf_sync_take_turn(struct pf_sync *sync, pf_str name, pf_str owner_id, int64_t ttl_ms, bool *out_is_ours,
                                struct pf_error *err) PF_MUST_CHECK;
 
+/* --- named values: there until they are deleted, changed only by who knows what is there --- */
+
+enum { PF_SYNC_MAX_VALUE_BYTES = 4 << 20, PF_SYNC_MAX_VALUE_CHANGES = 256 };
+
+/* A set of values lives under "<log prefix>:{<set>}:", so in one place of a cluster. PF_NOT_FOUND. */
+enum pf_code pf_sync_value_get(struct pf_sync *sync, pf_str set, pf_str name, struct pf_arena *arena, pf_str *out_text,
+                               pf_str *out_version, struct pf_error *err) PF_MUST_CHECK;
+struct pf_sync_value_change {
+    pf_str name;
+    pf_str expected_version; /* empty: there is no such value */
+    pf_str text;
+    bool is_drop;
+};
+/* All or none. PF_CONFLICT names a value that is another by now, PF_NOT_FOUND one to be dropped that is gone. Safe to
+ * repeat: a call that went through before its answer got lost does not meet itself. `out_version` (may be NULL): of all
+ * that were put. Versions are never used twice. */
+enum pf_code pf_sync_values_change(struct pf_sync *sync, pf_str set, const struct pf_sync_value_change *changes,
+                                   size_t count, struct pf_arena *arena, pf_str *out_version, struct pf_error *err)
+    PF_MUST_CHECK;
+/* The names that begin so, in the order of their bytes. */
+enum pf_code pf_sync_value_names(struct pf_sync *sync, pf_str set, pf_str prefix, struct pf_arena *arena,
+                                 pf_str **out_names, size_t *out_count, struct pf_error *err) PF_MUST_CHECK;
+
 #endif

@@ -13,6 +13,7 @@ import org.apache.iceberg.catalog.Namespace;
 import org.apache.iceberg.catalog.SupportsNamespaces;
 import org.apache.iceberg.catalog.TableIdentifier;
 import org.apache.iceberg.catalog.ViewCatalog;
+import org.apache.iceberg.exceptions.NoSuchNamespaceException;
 import org.apache.iceberg.rest.CatalogHandlers;
 import org.apache.iceberg.rest.Endpoint;
 import org.apache.iceberg.rest.RESTCatalogProperties;
@@ -255,6 +256,10 @@ final class CatalogService {
 
   private HttpResponse createTable(Namespace namespace, CreateTableRequest request) {
     request.validate();
+    // Some catalogs make tables anywhere, or notice only when the table is committed.
+    if (catalog instanceof SupportsNamespaces namespaces && !namespaces.namespaceExists(namespace)) {
+      throw new NoSuchNamespaceException("Namespace does not exist: %s", namespace);
+    }
     return request.stageCreate()
         ? ok(CatalogHandlers.stageTableCreate(catalog, namespace, request))
         : loaded(CatalogHandlers.createTable(catalog, namespace, request));
