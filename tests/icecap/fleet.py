@@ -20,12 +20,19 @@ class Fleet:
     def __init__(self, lake):
         self.lake, self.stack = lake, lake.stack
         folder = make_lake("tpch", 0.01)
-        for table, facts in self.stack.load_lake(folder)["tables"].items():
+        self.tables = self.stack.load_lake(folder)["tables"]
+        for table, facts in self.tables.items():
             files = [str(folder / file) for file in facts["files"]]
             lake.plain.execute(f"CREATE TABLE {table} AS FROM read_parquet({files})")
         lake.run("CREATE TABLE lines AS SELECT * FROM lineitem WHERE false")
         for part in range(PARTS):  # several files, so that there is something to share out
             lake.run(f"INSERT INTO lines SELECT * FROM lineitem WHERE l_orderkey // 16 % {PARTS} = {part}")
+
+    def close(self):
+        """The names are free for others."""
+        for table in self.tables:
+            self.lake.only(f"DROP TABLE {table} PURGE")
+            self.lake.plain.execute(f"DROP TABLE {table}")
 
 
 def copies_tables(fleet):
