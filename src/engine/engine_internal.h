@@ -28,7 +28,8 @@ struct pf_engine {
 struct pf_session {
     struct pf_engine *engine;
     duckdb_connection connection;
-    struct pf_rows *rows; /* open stream */
+    struct pf_rows *rows;        /* open stream */
+    _Atomic bool is_interrupted; /* by us, since the last statement began */
 };
 
 /* ---- errors (engine_error.c) ---- */

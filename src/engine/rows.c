@@ -102,6 +102,7 @@ enum pf_code pf_session_query(struct pf_session *session, pf_str sql, struct pf_
     rows->arena = arena;
     rows->session = session;
     session->rows = rows;
+    session->is_interrupted = false;
     enum pf_code code = start(rows, sql, err);
     if (code == PF_OK) code = read_columns(rows, err);
     if (code != PF_OK) {
@@ -117,6 +118,23 @@ const struct pf_column *pf_rows_columns(struct pf_rows *rows, size_t *out_count)
     return rows->columns;
 }
 
+/* When one of DuckDB's threads fails it interrupts the others, and now and then it tells of one of those instead. Run once
+ * more, rows dropped, the statement says why it failed. */
+static enum pf_code find_reason(struct pf_rows *rows, struct pf_error *err) {
+    if (rows->session->is_interrupted) return PF_CANCELLED;
+    if (duckdb_prepared_statement_type(rows->statement) != DUCKDB_STATEMENT_TYPE_SELECT) return PF_CANCELLED;
+    duckdb_destroy_result(&rows->result);
+    duckdb_destroy_pending(&rows->pending);
+    if (duckdb_pending_prepared_streaming(rows->statement, &rows->pending) != DuckDBSuccess)
+        return engine_error_from_text(duckdb_pending_error(rows->pending), err);
+    PF_TRY(start_last(rows, err));
+    for (duckdb_data_chunk chunk; (chunk = duckdb_fetch_chunk(rows->result)) != NULL;)
+        duckdb_destroy_data_chunk(&chunk);
+    const char *message = duckdb_result_error(&rows->result);
+    if (message && *message) return engine_error_from_text(message, err);
+    PF_FAIL(err, PF_REMOTE, "the statement failed once, and then no more; please try again");
+}
+
 enum pf_code pf_rows_next(struct pf_rows *rows, const struct pf_chunk **out_chunk, struct pf_error *err) {
     *out_chunk = NULL;
     while (!rows->is_finished) {
@@ -125,8 +143,9 @@ enum pf_code pf_rows_next(struct pf_rows *rows, const struct pf_chunk **out_chun
         if (!rows->data) {
             rows->is_finished = true;
             const char *message = duckdb_result_error(&rows->result);
-            if (message && *message) return engine_error_from_text(message, err);
-            return PF_OK;
+            if (!message || !*message) return PF_OK;
+            enum pf_code code = engine_error_from_text(message, err);
+            return code == PF_CANCELLED ? find_reason(rows, err) : code;
         }
         rows->chunk.row_count = duckdb_data_chunk_get_size(rows->data);
         if (rows->chunk.row_count == 0) continue;

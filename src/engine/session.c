@@ -127,6 +127,7 @@ enum pf_code pf_session_run(struct pf_session *session, pf_str sql, struct pf_er
 }
 
 void pf_session_interrupt(struct pf_session *session) {
+    session->is_interrupted = true;
     duckdb_interrupt(session->connection);
 }
 
