@@ -27,9 +27,9 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
          "Data files written to S3 get hashed prefixes; a table's write.object-storage.enabled says otherwise"},
     [PF_CONFIG_CACHE_MEMORY] = {"cache-memory", 0, PF_OPTION_BYTES, "0", "BYTES", PF_FOR_STACK, false, 0, 0,
                                 "Of a worker's memory, for data fetched from S3; 0: a quarter"},
-    [PF_CONFIG_CATALOG] =
-        {"catalog", 0, PF_OPTION_TEXT, "store", "store|redis|URL|function:NAME", PF_FOR_STACK, false, 0, 0,
-         "Who knows the tables: the lake itself, Redis, a REST catalog (https://…), the catalog function, run here"},
+    [PF_CONFIG_CATALOG] = {"catalog", 0, PF_OPTION_TEXT, "store", "store|redis|URL|function:NAME", PF_FOR_STACK, false,
+                           0, 0,
+                           "Who knows the tables: the lake, Redis, a REST catalog (https://…), the catalog function"},
     [PF_CONFIG_CATALOG_WAREHOUSE] = {"catalog-warehouse", 0, PF_OPTION_TEXT, "", "NAME", PF_FOR_STACK, false, 0, 0,
                                      "Warehouse to ask a REST catalog for: a name, an account, the ARN of a bucket"},
     [PF_CONFIG_CATALOG_TOKEN] = {"catalog-token", 0, PF_OPTION_TEXT, "", "TOKEN", PF_FOR_STACK, false, 0, 0,

@@ -177,7 +177,7 @@ def hung_worker_is_replaced(lake):
 def clients_take_turns(lake):
     """One client asks for much, another for little: the second does not wait for all of the first."""
     slow = "SELECT count(*) AS n FROM range(10000000) a WHERE a.range % 7 = (SELECT 3)"
-    with Stack(workers=1, options=["--max-running", "1"]) as stack:
+    with Stack(workers=1, options=["--max-running", "1", "--result-cache", "0"]) as stack:
         order, lock = [], threading.Lock()
 
         def ask(client):
