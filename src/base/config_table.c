@@ -95,8 +95,7 @@ const struct pf_option pf_options[PF_CONFIG_COUNT] = {
          "Folder for data between stages; empty: memory (tmpfs) if there is some, else near the lake"},
     [PF_CONFIG_EXCHANGE_URL] =
         {"exchange-url", 0, PF_OPTION_TEXT, "auto", "URL", PF_FOR_STACK, false, 0, 0,
-         "Data between stages that is too large for Redis: folder, store (the lake's), s3://bucket/prefix, or several "
-         "of these with commas; auto: folder"},
+         "Where stages exchange what is too large for Redis: folder, store, s3://bucket/prefix,…; auto: folder"},
     [PF_CONFIG_EXCHANGE_REDIS] = {"exchange-redis", 0, PF_OPTION_ENUM, "auto", "auto|none|all", PF_FOR_STACK, false, 0,
                                   0, "Data between stages that goes through Redis: auto goes by its size and prices"},
     [PF_CONFIG_RUN_PATH] = {"run-path", 0, PF_OPTION_PATH, "", "FOLDER", PF_FOR_STACK, false, 0, 0,
