@@ -8,6 +8,8 @@
 
 #define SET_NAME PF_STR("catalog")
 
+enum { DELETE_ATTEMPTS = 50 };
+
 enum pf_code pointers_get(struct pf_catalog *catalog, pf_str key, struct pf_arena *arena, pf_str *out_text,
                           pf_str *out_etag, struct pf_error *err) {
     if (!catalog->pointers) return pf_store_get_versioned(catalog->store, key, arena, out_text, out_etag, err);
@@ -44,13 +46,15 @@ enum pf_code pointers_delete_if(struct pf_catalog *catalog, pf_str key, pf_str e
 
 enum pf_code pointers_delete(struct pf_catalog *catalog, pf_str key, struct pf_arena *arena, struct pf_error *err) {
     if (!catalog->pointers) return pf_store_delete(catalog->store, key, err);
-    for (;;) { /* ends when nobody changes it between our two calls */
+    for (int attempt = 0; attempt < DELETE_ATTEMPTS; attempt++) {
         pf_str text, etag;
         enum pf_code code = pointers_get(catalog, key, arena, &text, &etag, err);
         if (code == PF_OK) code = pointers_delete_if(catalog, key, etag, arena, err);
         if (code == PF_NOT_FOUND) return PF_OK;
         if (code != PF_CONFLICT) return code;
+        catalog_pause_before_retry(catalog, attempt);
     }
+    PF_FAIL(err, PF_CONFLICT, "'%.*s' is changed by others all the time, so it was not deleted", PF_STR_ARG(key));
 }
 
 enum pf_code pointers_exist(struct pf_catalog *catalog, pf_str key, bool *out_exists, struct pf_error *err) {
